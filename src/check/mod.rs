@@ -1,0 +1,162 @@
+//! Health checks as sans-IO state machines: one event in, exactly one action out.
+//!
+//! A [`Check`] is what a group asks of its targets, rendered once when its configuration is taken up.
+//! A [`Probe`] is one run of it. Nothing here reads a clock or opens a socket: the worker feeds events
+//! and carries out actions, so a test is a script of events.
+
+pub mod http;
+pub mod tcp;
+
+use crate::outcome::{Code, Outcome};
+use nix::errno::Errno;
+use std::net::SocketAddr;
+
+/// What is asked of a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// A connection is enough.
+    Tcp,
+    /// A request, and a response whose status matches.
+    Http(http::Check),
+}
+
+/// What happened to the probe. Bytes are lent for the call only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// The connection stands.
+    Connected,
+    /// The connection failed.
+    ConnectFailed(Errno),
+    /// The request is on its way.
+    Sent,
+    /// The request could not be sent.
+    SendFailed(Errno),
+    /// Bytes came; never empty.
+    Received(&'a [u8]),
+    /// End of stream.
+    Closed,
+    /// Receiving failed.
+    ReceiveFailed(Errno),
+    /// The timeout is over.
+    Expired,
+}
+
+/// What to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Action {
+    /// Nothing; another event will come.
+    Wait,
+    /// Send the request and receive at the same time (an early answer counts).
+    Exchange,
+    /// Receive more.
+    Receive,
+    /// The probe is over. No further event may be fed.
+    Finish(Outcome),
+}
+
+/// One run of a check. Kept in its slot and restarted, so that its memory is reused.
+#[derive(Debug, Default)]
+pub enum Probe {
+    /// A run of [`Check::Tcp`].
+    #[default]
+    Tcp,
+    /// A run of [`Check::Http`].
+    Http(http::Probe),
+}
+
+impl Check {
+    /// Whether the client speaks first or not at all, so that the handshake's ACK can be held back.
+    #[must_use]
+    pub const fn speaks_first(&self) -> bool {
+        match self {
+            Self::Tcp | Self::Http(_) => true,
+        }
+    }
+
+    /// Appends the request for a target at `address` to `out`.
+    pub fn render(&self, address: SocketAddr, out: &mut Vec<u8>) {
+        match self {
+            Self::Tcp => {}
+            Self::Http(check) => check.render(address, out),
+        }
+    }
+}
+
+impl Probe {
+    /// Makes this a fresh run of `check`, keeping memory where it can.
+    pub fn restart(&mut self, check: &Check) {
+        match (check, &mut *self) {
+            (Check::Tcp, _) => *self = Self::Tcp,
+            (Check::Http(_), Self::Http(probe)) => probe.restart(),
+            (Check::Http(_), Self::Tcp) => *self = Self::Http(http::Probe::default()),
+        }
+    }
+
+    /// Feeds one event, and says what to do. `check` is that of the last [`Probe::restart`].
+    pub fn handle(&mut self, check: &Check, event: Event<'_>) -> Action {
+        match (self, check) {
+            (Self::Http(probe), Check::Http(check)) => probe.handle(check, event),
+            (Self::Tcp | Self::Http(_), _) => tcp::handle(event),
+        }
+    }
+}
+
+/// The outcome of a connection that failed with `errno` (DESIGN 3.3, 3.6). What is not known to be
+/// the target's doing is the checker's: an errno that nobody thought of must not kill a target.
+#[must_use]
+pub fn connect_failed(errno: Errno) -> Outcome {
+    use Errno::{
+        ECONNABORTED, ECONNREFUSED, ECONNRESET, EHOSTDOWN, EHOSTUNREACH, ENETUNREACH, ENOPROTOOPT,
+        EPIPE, EPROTO, ETIMEDOUT,
+    };
+    #[expect(clippy::wildcard_enum_match_arm, reason = "every other errno is ours, see above")]
+    let code = match errno {
+        ECONNREFUSED | ECONNRESET | ECONNABORTED | EHOSTUNREACH | EHOSTDOWN | ENETUNREACH
+        | ENOPROTOOPT | EPIPE | EPROTO => Code::L4Con,
+        ETIMEDOUT => Code::L4Tout,
+        _ => Code::SockErr,
+    };
+    Outcome::errno(code, errno)
+}
+
+/// The outcome of an exchange over a standing connection that failed with `errno`.
+#[must_use]
+pub fn exchange_failed(errno: Errno) -> Outcome {
+    let code = match connect_failed(errno).code {
+        Code::L4Con => Code::L7Cut,
+        Code::L4Tout => Code::L7Tout,
+        other => other,
+    };
+    Outcome::errno(code, errno)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_errno_is_the_targets_or_ours() {
+        let expect = [
+            (Errno::ECONNREFUSED, Code::L4Con, Code::L7Cut),
+            (Errno::ECONNRESET, Code::L4Con, Code::L7Cut),
+            (Errno::EHOSTUNREACH, Code::L4Con, Code::L7Cut),
+            (Errno::ENETUNREACH, Code::L4Con, Code::L7Cut),
+            (Errno::ENOPROTOOPT, Code::L4Con, Code::L7Cut),
+            (Errno::ETIMEDOUT, Code::L4Tout, Code::L7Tout),
+            (Errno::ENETDOWN, Code::SockErr, Code::SockErr),
+            (Errno::EINVAL, Code::SockErr, Code::SockErr),
+            (Errno::EMFILE, Code::SockErr, Code::SockErr),
+            (Errno::ENFILE, Code::SockErr, Code::SockErr),
+            (Errno::ENOBUFS, Code::SockErr, Code::SockErr),
+            (Errno::ENOMEM, Code::SockErr, Code::SockErr),
+            (Errno::EADDRNOTAVAIL, Code::SockErr, Code::SockErr),
+            (Errno::EACCES, Code::SockErr, Code::SockErr),
+            (Errno::EPERM, Code::SockErr, Code::SockErr),
+        ];
+        for (errno, connect, exchange) in expect {
+            assert_eq!(connect_failed(errno).code, connect, "{errno:?}");
+            assert_eq!(exchange_failed(errno).code, exchange, "{errno:?}");
+        }
+    }
+}

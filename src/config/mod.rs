@@ -1,0 +1,196 @@
+//! Configuration: text in, a [`Config`] in which everything is valid out.
+
+use crate::endpoint::Endpoint;
+use crate::recipe::{Close, Handshake};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A whole configuration; whatever is in it has been checked against its rule set.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file it came from.
+    pub file: PathBuf,
+    /// `[engine]`
+    pub engine: EngineConfig,
+    /// `[api]`
+    pub api: ApiConfig,
+    /// `[state]`
+    pub state: StateConfig,
+    /// `[[load_balancer]]`, in file order.
+    pub load_balancers: Vec<LoadBalancerConfig>,
+    /// `[[listener]]`, in file order.
+    pub listeners: Vec<ListenerConfig>,
+    /// `[[group]]`, in file order, names unique.
+    pub groups: Vec<GroupConfig>,
+}
+
+/// `[engine]`
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// Worker threads; none: one per CPU that we may run on.
+    pub workers: Option<usize>,
+    /// Probes in flight per worker; none: from the file limit.
+    pub max_in_flight: Option<usize>,
+    /// Which I/O backend.
+    pub backend: Backend,
+    /// Most targets of all groups together.
+    pub max_targets: usize,
+}
+
+/// `engine.backend`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backend {
+    /// The best that works here.
+    #[default]
+    Auto,
+    /// io_uring, or exit 3.
+    IoUring,
+}
+
+/// `[api]`
+#[derive(Clone, Debug)]
+pub struct ApiConfig {
+    /// Path of the Unix socket.
+    pub socket: PathBuf,
+    /// Its mode, whatever the umask.
+    pub socket_mode: u32,
+    /// Its group, by name or number; none: the process's.
+    pub socket_group: Option<String>,
+}
+
+/// `[state]`
+#[derive(Clone, Debug)]
+pub struct StateConfig {
+    /// Directory of store and snapshot.
+    pub dir: Option<PathBuf>,
+    /// How often the snapshot is written.
+    pub snapshot_interval: Duration,
+    /// How old a snapshot may be to be taken up.
+    pub snapshot_max_age: Duration,
+}
+
+/// `[[load_balancer]]`
+#[derive(Clone, Debug)]
+pub struct LoadBalancerConfig {
+    /// Unique name.
+    pub name: String,
+    /// Id, given or derived from the name.
+    pub id: String,
+    /// Enabled zones.
+    pub zones: Vec<String>,
+}
+
+/// `[[listener]]`
+#[derive(Clone, Debug)]
+pub struct ListenerConfig {
+    /// Unique name.
+    pub name: String,
+    /// Id, given or derived from the name.
+    pub id: String,
+    /// Name of its load balancer.
+    pub load_balancer: String,
+    /// Port, 1-65535.
+    pub port: u16,
+    /// `TCP`, `UDP` or `TCPSSL`.
+    pub protocol: String,
+    /// Names of the groups that it forwards to.
+    pub groups: Vec<String>,
+}
+
+/// Rule set of a group (DESIGN 3.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rules {
+    /// The seed document.
+    #[default]
+    Classic,
+    /// AWS today.
+    Current,
+    /// Whatever the engine can do.
+    Free,
+}
+
+/// `[[group]]`
+#[derive(Clone, Debug)]
+pub struct GroupConfig {
+    /// Unique name.
+    pub name: String,
+    /// Id, given or derived from the name and stable.
+    pub id: String,
+    /// Rule set.
+    pub rules: Rules,
+    /// 0 s to 3600 s.
+    pub deregistration_delay: Duration,
+    /// Default port of its targets.
+    pub port: Option<u16>,
+    /// The health check, complete with defaults.
+    pub health_check: HealthCheck,
+    /// Its targets, ranges expanded, `targets` before `targets_file`, in the order of the files,
+    /// unique by (id, port).
+    pub targets: Vec<TargetConfig>,
+    /// Files that `targets` came from besides the configuration itself.
+    pub targets_files: Vec<PathBuf>,
+}
+
+/// One target as configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetConfig {
+    /// Its id where one was given; else its id is its address.
+    pub id: Option<Box<str>>,
+    /// Address and traffic port.
+    pub endpoint: Endpoint,
+    /// Zone where one was given; else it is in every zone.
+    pub zone: Option<Box<str>>,
+    /// Weight where one was given.
+    pub weight: Option<u16>,
+    /// Whether it runs.
+    pub lifecycle: Lifecycle,
+}
+
+/// Whether a target runs (DESIGN 5.5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the words of the vendor")]
+pub enum Lifecycle {
+    #[default]
+    Running,
+    Stopped,
+    Terminated,
+}
+
+/// `[group.health_check]`, complete and valid under the group's rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// Whether targets are probed at all.
+    pub enabled: bool,
+    /// `TCP` or `HTTP`, with what only that protocol has.
+    pub protocol: Protocol,
+    /// `traffic-port` (none) or a port.
+    pub port: Option<u16>,
+    /// Gap between probe starts, whole milliseconds.
+    pub interval: Duration,
+    /// Longest time of a probe, whole milliseconds.
+    pub timeout: Duration,
+    /// Passes that make an unhealthy target healthy.
+    pub healthy_threshold: u8,
+    /// Failures that make a target unhealthy.
+    pub unhealthy_threshold: u8,
+    /// How a connection ends.
+    pub close: Close,
+    /// How far a TCP check's handshake goes.
+    pub handshake: Handshake,
+}
+
+/// Protocol of a health check with its own settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// A connection is enough.
+    Tcp,
+    /// A request and a matching status.
+    Http {
+        /// Path and query, beginning with `/`.
+        path: String,
+        /// Host header; none: each target's own address and port.
+        host: Option<String>,
+        /// Statuses that match, as written (`200-399`, `200,204`).
+        matcher: crate::check::http::Matcher,
+    },
+}

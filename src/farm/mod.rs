@@ -1,0 +1,1 @@
+//! farm (being written)

@@ -1,0 +1,82 @@
+//! Every bound of the product in one place, with the arithmetic between them checked at compile time.
+//!
+//! Overload is a full pool that is handled and counted, never a surprise; so each queue, buffer and
+//! list has its limit here, under the name that the rest of the code uses.
+
+use std::time::Duration;
+
+/// Targets that one daemon holds unless `engine.max_targets` says otherwise.
+pub const TARGETS_MAX_DEFAULT: usize = 2_000_000;
+/// Groups of one daemon.
+pub const GROUPS_MAX: usize = 100_000;
+/// Workers of one daemon; more threads than this on one host is a typing error.
+pub const WORKERS_MAX: usize = 256;
+/// Probes in flight per worker where neither configuration nor file limit says less.
+pub const IN_FLIGHT_DEFAULT: usize = 16_384;
+/// Most probes in flight that one worker can be given: the kernel's largest completion queue holds
+/// every completion of every slot (a slot has at most two operations in flight, and their cancels).
+pub const IN_FLIGHT_MAX: usize = 16_384;
+/// Entries of a ring's completion queue at most (`IORING_MAX_CQ_ENTRIES`).
+pub const CQ_ENTRIES_MAX: usize = 65_536;
+/// Entries of a ring's submission queue.
+pub const SQ_ENTRIES: usize = 2_048;
+/// Probes that a worker starts in one turn of its loop, so that a burst neither floods one
+/// listener's backlog nor biases the latency it measures by more than a millisecond.
+pub const STARTS_PER_TURN: usize = 128;
+/// Receive buffers of one worker, and the bytes of each.
+pub const RECEIVE_BUFFERS: u16 = 512;
+/// Bytes of one receive buffer.
+pub const RECEIVE_BUFFER_BYTES: usize = 2_048;
+
+/// Bytes of all response heads of one HTTP probe, inclusive (DESIGN 3.3, 3.6).
+pub const HTTP_HEAD_BYTES_MAX: usize = 16 * 1_024;
+/// Bytes of a health check's path (the seed: 1-1024 characters).
+pub const HTTP_PATH_CHARS_MAX: usize = 1_024;
+/// Bytes of a health check's `host`.
+pub const HTTP_HOST_CHARS_MAX: usize = 253;
+
+/// Reports of one batch on the channel from a worker to the collector.
+pub const BATCH_REPORTS: usize = 512;
+/// Longest time that a report waits in a worker before its batch is sent.
+pub const BATCH_DELAY: Duration = Duration::from_millis(20);
+/// Batches on the channel from all workers to the collector.
+pub const BATCHES_QUEUED: usize = 256;
+/// Reports that a worker keeps while the collector does not take them; then it starts no probe.
+pub const REPORTS_HELD_MAX: usize = 65_536;
+/// Targets of one add or remove command to a worker, so that no command stalls its loop.
+pub const COMMAND_TARGETS: usize = 4_096;
+
+/// Transitions kept in memory and, later, in the store (DESIGN 5.5).
+pub const EVENTS_MAX: usize = 100_000;
+
+/// Bytes of an API request's head.
+pub const API_HEAD_BYTES_MAX: usize = 16 * 1_024;
+/// Bytes of an API request's body.
+pub const API_BODY_BYTES_MAX: usize = 8 * 1_024 * 1_024;
+/// Connections of the API at once; the next one gets a 503.
+pub const API_CONNECTIONS_MAX: usize = 1_024;
+/// Longest time for a request's head to come, and longest pause of a client that reads an answer.
+pub const API_STALL_MAX: Duration = Duration::from_secs(30);
+/// Targets of one page at most.
+pub const PAGE_TARGETS_MAX: usize = 10_000;
+/// Targets of one page unless asked otherwise.
+pub const PAGE_TARGETS_DEFAULT: usize = 100;
+
+/// A worker that sees its wait end this much later than asked has overslept: the time lost is
+/// given back to the deadlines of the probes in flight (DESIGN 5.5).
+pub const OVERSLEPT: Duration = Duration::from_millis(10);
+/// Lateness (p99 of the last minute) above which the engine calls itself overloaded.
+pub const OVERLOADED_LATENESS: Duration = Duration::from_millis(1_000);
+/// Longest sleep of a worker, so that it notices a command even if a wake-up were lost.
+pub const SLEEP_MAX: Duration = Duration::from_millis(100);
+/// Longest time that a stop waits for operations in flight.
+pub const STOP_GRACE: Duration = Duration::from_secs(1);
+
+/// A reload that would remove more than half of a group of at least this many targets is refused
+/// unless forced (DESIGN 5.1).
+pub const MASS_REMOVAL_TARGETS: usize = 100;
+
+const _: () = assert!(IN_FLIGHT_DEFAULT <= IN_FLIGHT_MAX);
+const _: () = assert!(IN_FLIGHT_MAX * 4 <= CQ_ENTRIES_MAX);
+const _: () = assert!(PAGE_TARGETS_DEFAULT <= PAGE_TARGETS_MAX);
+const _: () = assert!(BATCH_REPORTS <= REPORTS_HELD_MAX);

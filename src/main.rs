@@ -1,0 +1,3 @@
+//! The `ringcheck` command: flags to calls, errors to exit codes.
+
+fn main() {}

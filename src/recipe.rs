@@ -1,0 +1,43 @@
+//! A health check as a worker uses it: settings rendered once per group, nothing left to parse.
+
+use crate::check::Check;
+use crate::health::Thresholds;
+use std::time::Duration;
+
+/// How the connection of a finished probe ends (DESIGN 3.5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Close {
+    /// RST; no TIME_WAIT, the socket is recycled.
+    #[default]
+    Reset,
+    /// FIN; a fresh socket per probe.
+    Graceful,
+}
+
+/// How far the handshake of a TCP check goes (DESIGN 3.5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Handshake {
+    /// The last ACK is held back, so that the server's `accept()` never fires.
+    #[default]
+    Half,
+    /// The handshake is completed.
+    Full,
+}
+
+/// What a worker must know to probe the targets of one group. Invariants: `interval` is whole
+/// milliseconds and not zero (zero is allowed for one-shot runs only), `timeout` is not zero.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recipe {
+    /// Gap between the starts of two probes of a target.
+    pub interval: Duration,
+    /// Longest time of one probe.
+    pub timeout: Duration,
+    /// Consecutive outcomes that change the state.
+    pub thresholds: Thresholds,
+    /// What is asked.
+    pub check: Check,
+    /// How the connection ends.
+    pub close: Close,
+    /// How far a mere connect goes.
+    pub handshake: Handshake,
+}

@@ -1,0 +1,1 @@
+//! wheel (being written)
