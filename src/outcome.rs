@@ -234,10 +234,14 @@ impl Detail {
 
     /// The inverse of [`Detail::to_bits`]; unknown bits are no detail.
     #[must_use]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "one errno is not an errno")]
     pub fn from_bits(bits: u16) -> Self {
         match bits {
             0 => Self::None,
-            1..=255 => Self::Errno(Errno::from_raw(i32::from(bits))),
+            1..=255 => match Errno::from_raw(i32::from(bits)) {
+                Errno::UnknownErrno => Self::None,
+                errno => Self::Errno(errno),
+            },
             _ => CAUSES
                 .get(usize::from(bits) - 256)
                 .map_or(Self::None, |&(cause, _)| Self::Cause(cause)),
