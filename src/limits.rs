@@ -7,6 +7,10 @@ use std::time::Duration;
 
 /// Targets that one daemon holds unless `engine.max_targets` says otherwise.
 pub const TARGETS_MAX_DEFAULT: usize = 2_000_000;
+/// Targets that `engine.max_targets` can allow.
+pub const TARGETS_MAX: usize = 16_000_000;
+/// Bytes of a target's id, so that the ids of one group lie in a text below 2^32 bytes.
+pub const TARGET_ID_CHARS_MAX: usize = 255;
 /// Groups of one daemon.
 pub const GROUPS_MAX: usize = 100_000;
 /// Workers of one daemon; more threads than this on one host is a typing error.
@@ -77,6 +81,8 @@ pub const STOP_GRACE: Duration = Duration::from_secs(1);
 pub const MASS_REMOVAL_TARGETS: usize = 100;
 
 const _: () = assert!(IN_FLIGHT_DEFAULT <= IN_FLIGHT_MAX);
+const _: () = assert!(TARGETS_MAX_DEFAULT <= TARGETS_MAX);
+const _: () = assert!(TARGETS_MAX * TARGET_ID_CHARS_MAX < u32::MAX as usize);
 const _: () = assert!(IN_FLIGHT_MAX * 4 <= CQ_ENTRIES_MAX);
 const _: () = assert!(PAGE_TARGETS_DEFAULT <= PAGE_TARGETS_MAX);
 const _: () = assert!(BATCH_REPORTS <= REPORTS_HELD_MAX);

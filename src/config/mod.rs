@@ -1,8 +1,11 @@
 //! Configuration: text in, a [`Config`] in which everything is valid out.
 
+mod health_check;
+
 use crate::endpoint::Endpoint;
 use crate::recipe::{Close, Handshake};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A whole configuration; whatever is in it has been checked against its rule set.
@@ -134,12 +137,12 @@ pub struct GroupConfig {
 /// One target as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetConfig {
-    /// Its id where one was given; else its id is its address.
+    /// Its id where one was given; else its id is its address. Never the text of an address.
     pub id: Option<Box<str>>,
     /// Address and traffic port.
     pub endpoint: Endpoint,
-    /// Zone where one was given; else it is in every zone.
-    pub zone: Option<Box<str>>,
+    /// Zone where one was given; else it is in every zone. Shared: a zone's name is kept once.
+    pub zone: Option<Arc<str>>,
     /// Weight where one was given.
     pub weight: Option<u16>,
     /// Whether it runs.

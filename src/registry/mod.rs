@@ -2,6 +2,15 @@
 //! agree on. A reload builds a new registry from the old one, so that a target keeps its id, and says
 //! what the workers must add, remove and change.
 
+mod build;
+mod guard;
+mod ids;
+mod members;
+
+pub use guard::{Refusal, mass_removal};
+pub use ids::IdAllocator;
+pub use members::{Member, Members};
+
 use crate::config::{GroupConfig, Lifecycle};
 use crate::endpoint::Endpoint;
 use crate::recipe::Recipe;
@@ -50,33 +59,56 @@ pub struct Group {
     pub members: Members,
 }
 
-/// The targets of a group as a structure of arrays, all of one length, in registration order.
-#[derive(Debug, Default)]
-pub struct Members {
-    /// State table ids.
-    pub targets: Box<[TargetId]>,
-    /// Address and traffic port.
-    pub endpoints: Box<[Endpoint]>,
-    /// Weight; 100 where none was given.
-    pub weights: Box<[u16]>,
-    // ids, zones, lifecycles, and the index by id are private: see the accessors.
+impl Registry {
+    /// The group called `name`.
+    #[must_use]
+    pub fn group(&self, name: &str) -> Option<&Arc<Group>> {
+        self.by_name.get(name).map(|&index| &self.groups[index])
+    }
+
+    /// The group and position of the target in place `target` of the state table; none where the
+    /// place is not in use.
+    #[must_use]
+    pub fn home(&self, target: TargetId) -> Option<(&Arc<Group>, usize)> {
+        let home = self.homes.get(target.index())?;
+        let group = self.groups.get(home.group as usize)?;
+        Some((group, home.position as usize))
+    }
+
+    /// Targets of all groups together.
+    #[must_use]
+    pub fn target_count(&self) -> usize {
+        self.groups.iter().map(|group| group.members.len()).sum()
+    }
 }
 
-/// One member, assembled for the API.
-#[derive(Debug)]
-pub struct Member<'a> {
-    /// State table id.
-    pub target: TargetId,
-    /// Its id: as given, or its address.
-    pub id: std::borrow::Cow<'a, str>,
-    /// Address and traffic port.
-    pub endpoint: Endpoint,
-    /// Zone, where one was given.
-    pub zone: Option<&'a str>,
-    /// Weight.
-    pub weight: u16,
-    /// Whether it runs.
-    pub lifecycle: Lifecycle,
+impl Home {
+    /// The home of nobody.
+    pub const NONE: Self = Self { group: u32::MAX, position: u32::MAX };
+}
+
+impl Group {
+    /// Whether the member at `position` is probed: only what could show healthy, unhealthy or
+    /// initial is (DESIGN 3.2).
+    #[must_use]
+    pub fn is_probed(&self, position: usize) -> bool {
+        self.config.health_check.enabled
+            && self.in_use
+            && self.members.weights[position] > 0
+            && self.members.lifecycle(position) == Lifecycle::Running
+            && self.members.zone_enabled(position)
+    }
+
+    /// Where a probe of the member at `position` goes: its address, and the port of the health
+    /// check, or its own where that is `traffic-port`.
+    #[must_use]
+    pub fn probe_endpoint(&self, position: usize) -> Endpoint {
+        let endpoint = self.members.endpoints[position];
+        match self.config.health_check.port {
+            Some(port) => Endpoint::new(endpoint.ip(), port),
+            None => endpoint,
+        }
+    }
 }
 
 /// What the workers must do to get from one registry to the next. Order: recipes, remove, add.

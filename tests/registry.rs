@@ -1,0 +1,323 @@
+//! Reload properties: whatever sequence of configurations comes, unchanged targets keep their ids,
+//! and the changes told to the workers add up to what is probed.
+
+use proptest::prelude::*;
+use ringcheck::config::{
+    ApiConfig, Backend, Config, EngineConfig, GroupConfig, HealthCheck, Lifecycle, ListenerConfig,
+    LoadBalancerConfig, Protocol, Rules, StateConfig, TargetConfig,
+};
+use ringcheck::endpoint::Endpoint;
+use ringcheck::recipe::{Close, Handshake, Recipe};
+use ringcheck::registry::{GroupKey, IdAllocator, Registry, mass_removal};
+use ringcheck::report::TargetId;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+fn config(groups: Vec<GroupConfig>) -> Config {
+    Config {
+        file: "test.toml".into(),
+        engine: EngineConfig {
+            workers: None,
+            max_in_flight: None,
+            backend: Backend::Auto,
+            max_targets: 1_000_000,
+        },
+        api: ApiConfig { socket: "api.sock".into(), socket_mode: 0o660, socket_group: None },
+        state: StateConfig {
+            dir: None,
+            snapshot_interval: Duration::from_secs(60),
+            snapshot_max_age: Duration::from_secs(3600),
+        },
+        load_balancers: Vec::new(),
+        listeners: Vec::new(),
+        groups,
+    }
+}
+
+fn group(name: &str, targets: Vec<TargetConfig>) -> GroupConfig {
+    GroupConfig {
+        name: name.to_owned(),
+        id: format!("tg-{name}"),
+        rules: Rules::Free,
+        deregistration_delay: Duration::from_secs(300),
+        port: None,
+        health_check: HealthCheck {
+            enabled: true,
+            protocol: Protocol::Tcp,
+            port: None,
+            interval: Duration::from_secs(30),
+            timeout: Duration::from_secs(10),
+            healthy_threshold: 3,
+            unhealthy_threshold: 3,
+            close: Close::Reset,
+            handshake: Handshake::Half,
+        },
+        targets,
+        targets_files: Vec::new(),
+    }
+}
+
+fn target(address: u32, port: u16) -> TargetConfig {
+    TargetConfig {
+        id: None,
+        endpoint: Endpoint::new(Ipv4Addr::from(0x7F00_0000 + address).into(), port),
+        zone: None,
+        weight: None,
+        lifecycle: Lifecycle::Running,
+    }
+}
+
+fn targets(count: u32) -> Vec<TargetConfig> {
+    (0..count).map(|address| target(address, 80)).collect()
+}
+
+/// What a worker holds after carrying out all changes so far.
+#[derive(Default)]
+struct Worker {
+    recipes: HashMap<GroupKey, Arc<Recipe>>,
+    probed: BTreeMap<TargetId, (GroupKey, Endpoint, u64)>,
+}
+
+type Probed = BTreeMap<TargetId, (GroupKey, Endpoint, u64)>;
+
+fn probed(registry: &Registry) -> Probed {
+    let mut probed = Probed::new();
+    for group in &registry.groups {
+        for position in 0..group.members.len() {
+            if group.is_probed(position) {
+                let member = group.members.get(position);
+                let traffic = member.endpoint.socket_addr();
+                let hash = ringcheck::rng::hash_target(&group.config.name, traffic);
+                let value = (group.key, group.probe_endpoint(position), hash);
+                assert!(probed.insert(member.target, value).is_none(), "one id, two targets");
+            }
+        }
+    }
+    probed
+}
+
+/// (group, id, port) to (state table id, probe endpoint).
+fn identities(registry: &Registry) -> BTreeMap<(String, String, u16), (TargetId, Endpoint)> {
+    let mut all = BTreeMap::new();
+    for (index, group) in registry.groups.iter().enumerate() {
+        for position in 0..group.members.len() {
+            let member = group.members.get(position);
+            let port = member.endpoint.port();
+            assert_eq!(group.members.find(&member.id, Some(port)), Some(position));
+            let home = registry.homes[member.target.index()];
+            assert_eq!((home.group as usize, home.position as usize), (index, position));
+            let key = (group.config.name.clone(), member.id.into_owned(), port);
+            all.insert(key, (member.target, group.probe_endpoint(position)));
+        }
+    }
+    let homes = registry.homes.iter().filter(|home| home.group != u32::MAX).count();
+    assert_eq!(homes, all.len(), "homes of nobody");
+    all
+}
+
+fn any_target() -> impl Strategy<Value = TargetConfig> {
+    let lifecycle = prop_oneof![
+        4 => Just(Lifecycle::Running),
+        1 => Just(Lifecycle::Stopped),
+        1 => Just(Lifecycle::Terminated),
+    ];
+    let id = prop_oneof![Just(None), Just(Some("a")), Just(Some("bb")), Just(Some("c"))];
+    let zone = prop_oneof![Just(None), Just(Some("z1")), Just(Some("z2"))];
+    let weight = prop_oneof![Just(None), Just(Some(0)), Just(Some(7))];
+    (0..6_u32, 80..82_u16, id, zone, weight, lifecycle).prop_map(
+        |(address, port, id, zone, weight, lifecycle)| TargetConfig {
+            id: id.map(Into::into),
+            zone: zone.map(Into::into),
+            weight,
+            lifecycle,
+            ..target(address, port)
+        },
+    )
+}
+
+fn any_group(name: &'static str) -> impl Strategy<Value = Option<GroupConfig>> {
+    let targets = prop::collection::vec(any_target(), 0..8);
+    let settings = (any::<bool>(), prop::option::of(90..92_u16), 1..3_u64);
+    let group = (targets, settings).prop_map(move |(targets, (enabled, port, interval))| {
+        let mut seen = BTreeSet::new();
+        let unique = targets.into_iter().filter(|target| {
+            let id =
+                target.id.as_deref().map_or_else(|| target.endpoint.ip().to_string(), Into::into);
+            seen.insert((id, target.endpoint.port()))
+        });
+        let mut group = group(name, unique.collect());
+        group.health_check.enabled = enabled;
+        group.health_check.port = port;
+        group.health_check.interval = Duration::from_secs(interval);
+        group
+    });
+    prop::option::weighted(0.8, group)
+}
+
+fn any_config() -> impl Strategy<Value = Config> {
+    let groups = (any_group("one"), any_group("two"), any_group("three"));
+    let forward = prop::option::of(prop::collection::vec(any::<bool>(), 3));
+    (groups, forward, any::<bool>()).prop_map(|((one, two, three), forward, zoned)| {
+        let mut config = config([one, two, three].into_iter().flatten().collect());
+        let Some(forward) = forward else { return config };
+        let zones = if zoned { vec!["z1".to_owned()] } else { Vec::new() };
+        config.load_balancers =
+            vec![LoadBalancerConfig { name: "lb".into(), id: "nlb-1".into(), zones }];
+        let used = config.groups.iter().zip(forward).filter(|(_, forward)| *forward);
+        let groups = used.map(|(group, _)| group.name.clone()).collect();
+        config.listeners = vec![ListenerConfig {
+            name: "l".into(),
+            id: "lsn-1".into(),
+            load_balancer: "lb".into(),
+            port: 80,
+            protocol: "TCP".into(),
+            groups,
+        }];
+        config
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn any_sequence_of_reloads(configs in prop::collection::vec((any_config(), 0..4_u64), 1..8)) {
+        let mut ids = IdAllocator::default();
+        let mut registry = Registry::default();
+        let mut worker = Worker::default();
+        // Ids that a report may still be on its way for, with the revision that freed them.
+        let mut unsettled: BTreeMap<TargetId, u64> = BTreeMap::new();
+        // `behind`: how many revisions the slowest worker is behind after this one.
+        for (config, behind) in configs {
+            let (next, change) = Registry::build(&config, Some(&registry), &mut ids);
+            prop_assert_eq!(next.revision, registry.revision + 1);
+            let (old, new) = (identities(&registry), identities(&next));
+            for (key, (target, endpoint)) in &new {
+                match old.get(key) {
+                    Some((before, at)) if at == endpoint => prop_assert_eq!(before, target),
+                    Some((before, _)) => prop_assert_ne!(before, target),
+                    None => {}
+                }
+                let reused = unsettled.contains_key(target);
+                prop_assert!(!reused, "{:?} reused too early", target);
+            }
+            for old_group in &registry.groups {
+                if let Some(group) = next.group(&old_group.config.name) {
+                    prop_assert_eq!(group.key, old_group.key);
+                }
+            }
+            carry_out(&mut worker, change);
+            prop_assert_eq!(&worker.probed, &probed(&next));
+            for group in &next.groups {
+                let recipe = group.config.health_check.recipe();
+                prop_assert_eq!(&*worker.recipes[&group.key], &recipe);
+            }
+            let now: BTreeSet<_> = new.values().map(|(target, _)| *target).collect();
+            let freed = old.values().map(|(target, _)| *target).filter(|id| !now.contains(id));
+            unsettled.extend(freed.map(|target| (target, next.revision)));
+            let carried_out = next.revision.saturating_sub(behind);
+            ids.release(carried_out);
+            unsettled.retain(|_, revision| *revision > carried_out);
+            registry = next;
+        }
+    }
+}
+
+/// Recipes, remove, add; nothing may be told twice or to no purpose.
+fn carry_out(worker: &mut Worker, change: ringcheck::registry::Change) {
+    for (key, recipe) in change.recipes {
+        worker.recipes.insert(key, recipe);
+    }
+    for target in change.remove {
+        assert!(worker.probed.remove(&target).is_some(), "{target:?} removed but not probed");
+    }
+    for addition in change.add {
+        let value = (addition.group, addition.endpoint, addition.hash);
+        let before = worker.probed.insert(addition.target, value);
+        assert!(before.is_none(), "{:?} added twice", addition.target);
+    }
+}
+
+#[test]
+fn the_same_configuration_changes_nothing() {
+    let config = config(vec![group("web", targets(50))]);
+    let mut ids = IdAllocator::default();
+    let (first, change) = Registry::build(&config, None, &mut ids);
+    assert_eq!((first.revision, change.add.len(), change.recipes.len()), (1, 50, 1));
+    let (second, change) = Registry::build(&config, Some(&first), &mut ids);
+    assert_eq!((second.revision, second.target_count()), (2, 50));
+    assert!(change.add.is_empty() && change.remove.is_empty() && change.recipes.is_empty());
+}
+
+#[test]
+fn a_changed_setting_is_one_recipe_and_no_target() {
+    let mut config = config(vec![group("web", targets(5)), group("db", targets(5))]);
+    let mut ids = IdAllocator::default();
+    let (first, _) = Registry::build(&config, None, &mut ids);
+    config.groups[1].health_check.interval = Duration::from_secs(10);
+    let (second, change) = Registry::build(&config, Some(&first), &mut ids);
+    assert!(change.add.is_empty() && change.remove.is_empty());
+    assert_eq!(change.recipes.len(), 1);
+    assert_eq!(change.recipes[0].0, second.group("db").unwrap().key);
+    assert_eq!(change.recipes[0].1.interval, Duration::from_secs(10));
+}
+
+#[test]
+fn members_are_found_by_any_spelling_of_their_id() {
+    let mut list = vec![target(1, 80), target(1, 81), target(2, 80)];
+    list[2].id = Some("i-2".into());
+    list.push(TargetConfig {
+        endpoint: Endpoint::new("2001:db8::1".parse().unwrap(), 80),
+        ..target(0, 0)
+    });
+    let (registry, _) =
+        Registry::build(&config(vec![group("web", list)]), None, &mut IdAllocator::default());
+    let members = &registry.group("web").unwrap().members;
+    assert_eq!(members.find("127.0.0.1", Some(81)), Some(1));
+    assert_eq!(members.find("::ffff:127.0.0.1", Some(81)), Some(1));
+    assert_eq!(members.find("127.0.0.1", None), Some(0));
+    assert_eq!(members.find_all("127.0.0.1"), [0, 1]);
+    assert_eq!(members.find("i-2", None), Some(2));
+    assert_eq!(members.find("127.0.0.2", None), None, "a given id takes the address's place");
+    assert_eq!(members.find("2001:0db8::0001", None), Some(3));
+    assert_eq!(members.find("i-2", Some(81)), None);
+    assert_eq!(members.get(2).id, "i-2");
+    assert_eq!(members.get(3).id, "2001:db8::1");
+}
+
+#[test]
+fn a_member_takes_at_most_45_bytes() {
+    let mut list = targets(10_000);
+    for (index, target) in list.iter_mut().enumerate() {
+        target.id = Some(format!("i-{index}").into());
+        target.zone = Some(format!("zone-{}", index % 3).into());
+        target.lifecycle = Lifecycle::Stopped;
+    }
+    let plain = config(vec![group("web", targets(10_000))]);
+    for (config, most) in [(plain, 28), (config(vec![group("web", list)]), 45)] {
+        let (registry, _) = Registry::build(&config, None, &mut IdAllocator::default());
+        let bytes = registry.groups[0].members.bytes();
+        assert!(bytes <= most * 10_000, "{bytes}");
+    }
+}
+
+#[test]
+fn the_guard_counts_what_would_be_lost() {
+    let mut ids = IdAllocator::default();
+    let (old, _) = Registry::build(&config(vec![group("web", targets(100))]), None, &mut ids);
+    let reload =
+        |groups| mass_removal(&old, &config(groups)).map_err(|refusal| refusal.to_string());
+    assert_eq!(reload(vec![group("web", targets(50))]), Ok(()));
+    let lost = "reload would remove 51 of 100 targets, group \"web\"; \
+                if that is meant, run 'ringcheck reload --force'";
+    assert_eq!(reload(vec![group("web", targets(49))]), Err(lost.to_owned()));
+    // As many targets as before, but others.
+    let others = (60..160).map(|address| target(address, 80)).collect();
+    assert_eq!(reload(vec![group("web", others)]).unwrap_err(), lost.replace("51", "60"));
+    assert_eq!(reload(vec![]).unwrap_err(), lost.replace("51", "100"));
+
+    let (small, _) = Registry::build(&config(vec![group("web", targets(99))]), None, &mut ids);
+    assert_eq!(mass_removal(&small, &config(vec![])), Ok(()));
+}
