@@ -1,1 +1,317 @@
-//! sim (being written)
+//! The simulated world: network and clock behind [`Io`], fully determined by a seed.
+//!
+//! There is no thread, no real time and no socket here. Time stands still while the worker computes
+//! and moves in [`Sim::wait`] alone (and in faults that mean it to). The network plays each peer's
+//! [`Behaviour`]; [`Faults`] make the checker's own machine fail; the [`Ledger`] remembers what the
+//! network saw. What breaks the contract of [`crate::io`] panics, with seed, virtual time and slot.
+//!
+//! It is stricter than a kernel where the contract is silent on purpose: a held-back ACK does not keep
+//! a peer from speaking at once, completions of one instant come in the order of their making, and
+//! which of two results a cancelled operation has is a matter of the seed.
+
+mod buffer;
+mod event;
+pub mod faults;
+pub mod ledger;
+pub mod network;
+pub mod peer;
+mod slot;
+#[cfg(test)]
+mod tests;
+mod turn;
+mod wire;
+
+pub use faults::{Fault, Faults, Window};
+pub use ledger::{Fate, Ledger, Seen, Start};
+pub use network::{Network, Peer};
+pub use peer::{Behaviour, End, Starts, Step, Talk};
+
+use super::{Buffer, Completion, Io, IoError, Kind, Op, Socket, Token};
+use crate::limits::SQ_ENTRIES;
+use crate::rng::Rng;
+use crate::time::Instant;
+use buffer::Buffers;
+use event::Events;
+use slot::{Fact, Slot, Stage, Violation};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Connects that are taken between two waits: a ring's entries, less those for other operations.
+const ROOM: usize = SQ_ENTRIES / 4;
+/// Waits in a row that may bring nothing and pass no time; a worker that does more never sleeps.
+const IDLE_WAITS_MAX: u32 = 100_000;
+
+/// What is done with each request that a peer receives.
+type OnRequest = Box<dyn FnMut(SocketAddr, &[u8])>;
+
+/// An operation that was submitted and is carried out by the next wait.
+#[derive(Clone, Copy, Debug)]
+enum Queued {
+    Connect { slot: u32, serial: u32, at: Instant, socket: Socket },
+    Send { slot: u32, serial: u32 },
+    Receive { slot: u32, serial: u32 },
+    Cancel { token: Token, serial: u32 },
+}
+
+/// The simulated world of one worker.
+pub struct Sim {
+    seed: u64,
+    rng: Rng,
+    now: Instant,
+    turn_cost: Duration,
+    slots: Vec<Slot>,
+    addresses: Vec<SocketAddr>,
+    network: Network,
+    faults: Faults,
+    ledger: Ledger,
+    queued: Vec<Queued>,
+    connects_queued: usize,
+    ring_full: bool,
+    events: Events,
+    ready: VecDeque<(u32, Kind, u32, Fact)>,
+    buffers: Buffers,
+    idle_waits: u32,
+    on_request: Option<OnRequest>,
+}
+
+impl std::fmt::Debug for Sim {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sim").field("seed", &self.seed).field("now", &self.now).finish()
+    }
+}
+
+impl Sim {
+    /// A world with `capacity` slots, at [`Instant::ZERO`], without faults.
+    #[must_use]
+    pub fn new(seed: u64, capacity: u32, network: Network) -> Self {
+        let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
+        Self {
+            seed,
+            rng: Rng::new(seed),
+            now: Instant::ZERO,
+            turn_cost: Duration::ZERO,
+            slots: (0..capacity).map(|_| Slot::default()).collect(),
+            addresses: vec![unknown; capacity as usize],
+            network,
+            faults: Faults::none(),
+            ledger: Ledger::default(),
+            queued: Vec::new(),
+            connects_queued: 0,
+            ring_full: false,
+            events: Events::default(),
+            ready: VecDeque::new(),
+            buffers: Buffers::new(),
+            idle_waits: 0,
+            on_request: None,
+        }
+    }
+
+    /// The same world with faults of the checker.
+    #[must_use]
+    pub fn with_faults(mut self, faults: Faults) -> Self {
+        self.ring_full = faults.ring_full(self.now, &mut self.rng);
+        self.faults = faults;
+        self
+    }
+
+    /// The same world, in which each wait takes at least this long.
+    #[must_use]
+    pub const fn with_turn_cost(mut self, turn_cost: Duration) -> Self {
+        self.turn_cost = turn_cost;
+        self
+    }
+
+    /// Calls `look` with each request and the address it goes to.
+    pub fn on_request(&mut self, look: impl FnMut(SocketAddr, &[u8]) + 'static) {
+        self.on_request = Some(Box::new(look));
+    }
+
+    /// The virtual time, without any fault.
+    #[must_use]
+    pub const fn clock(&self) -> Instant {
+        self.now
+    }
+
+    /// Lets time pass in which the worker is not run.
+    pub fn skip(&mut self, by: Duration) {
+        self.now += by;
+    }
+
+    /// What the network saw.
+    #[must_use]
+    pub const fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The ledger, to keep and take its log.
+    pub const fn ledger_mut(&mut self) -> &mut Ledger {
+        &mut self.ledger
+    }
+
+    /// The peers, to change what they do.
+    pub const fn network_mut(&mut self) -> &mut Network {
+        &mut self.network
+    }
+
+    /// Replaces the faults from now on.
+    pub fn set_faults(&mut self, faults: Faults) {
+        self.ring_full = faults.ring_full(self.now, &mut self.rng);
+        self.faults = faults;
+    }
+
+    /// Sockets that exist.
+    #[must_use]
+    pub fn sockets(&self) -> usize {
+        self.slots.iter().filter(|slot| slot.socket.is_some()).count()
+    }
+
+    /// Checks that a worker without probes has left nothing behind.
+    ///
+    /// # Panics
+    /// Where an operation is in flight, a connection stands, or a buffer is lent.
+    pub fn assert_idle(&self) {
+        for (index, slot) in (0_u32..).zip(&self.slots) {
+            if !slot.quiet() {
+                self.violated(index, "idle, but an operation is in flight");
+            }
+            if slot.stage != Stage::Idle {
+                self.violated(index, "idle, but neither disconnected nor closed");
+            }
+        }
+        let lent = self.buffers.lent();
+        assert!(lent == 0, "contract (seed {}): {lent} buffers never came back", self.seed);
+    }
+
+    fn violated(&self, slot: u32, sentence: Violation) -> ! {
+        let (seed, micros) = (self.seed, self.now.as_nanos() / 1_000);
+        panic!("contract: {sentence} (seed {seed}, virtual time {micros} us, slot {slot})");
+    }
+
+    /// What a step of a slot says, or the panic that it deserves.
+    fn check<T>(&mut self, slot: u32, step: impl FnOnce(&mut Slot) -> Result<T, Violation>) -> T {
+        let Some(place) = self.slots.get_mut(slot as usize) else {
+            self.violated(slot, "a slot beyond the capacity")
+        };
+        match step(place) {
+            Ok(value) => value,
+            Err(sentence) => self.violated(slot, sentence),
+        }
+    }
+
+    fn submit_connect(&mut self, token: Token, address: SocketAddr, socket: Socket) {
+        let slot = token.slot;
+        if self.room() == 0 {
+            self.violated(slot, "Connect beyond the room");
+        }
+        if address.is_ipv6() != socket.ipv6 {
+            self.violated(slot, "Connect with a socket of the other family");
+        }
+        let Some(peer) = self.network.find(address) else {
+            self.violated(slot, "Connect to an address that no target has");
+        };
+        let serial = self.check(slot, |place| place.connect(token));
+        self.slots[slot as usize].peer = peer;
+        self.addresses[slot as usize] = address;
+        self.connects_queued += 1;
+        self.queued.push(Queued::Connect { slot, serial, at: self.now, socket });
+    }
+
+    fn submit_send(&mut self, token: Token, bytes: &[u8]) {
+        let slot = token.slot;
+        if bytes.is_empty() {
+            self.violated(slot, "Send without bytes");
+        }
+        let serial = self.check(slot, |place| place.exchange(token, Kind::Send));
+        if let Some(look) = &mut self.on_request {
+            look(self.addresses[slot as usize], bytes);
+        }
+        self.ledger.request(self.slots[slot as usize].peer);
+        self.queued.push(Queued::Send { slot, serial });
+    }
+
+    fn submit_give_up(&mut self, slot: u32, keep_socket: bool) {
+        let stood = self.check(slot, Slot::give_up);
+        let place = &mut self.slots[slot as usize];
+        if !keep_socket {
+            place.socket = None;
+        }
+        if stood {
+            self.ledger.end(place.peer);
+        }
+    }
+}
+
+impl Io for Sim {
+    fn now(&mut self) -> Instant {
+        if let Some(pause) = self.faults.pause(self.now, &mut self.rng) {
+            self.now += pause;
+        }
+        self.now
+    }
+
+    fn capacity(&self) -> u32 {
+        u32::try_from(self.slots.len()).expect("made from a u32")
+    }
+
+    fn room(&self) -> usize {
+        if self.ring_full { 0 } else { ROOM - self.connects_queued }
+    }
+
+    fn submit(&mut self, op: Op<'_>) {
+        match op {
+            Op::Connect { token, address, socket } => self.submit_connect(token, address, socket),
+            Op::Send { token, bytes } => self.submit_send(token, bytes),
+            Op::Receive { token } => {
+                let serial = self.check(token.slot, |slot| slot.exchange(token, Kind::Receive));
+                self.queued.push(Queued::Receive { slot: token.slot, serial });
+            }
+            Op::Cancel { token } => {
+                if let Some(serial) = self.check(token.slot, |slot| Ok(slot.cancelled(token))) {
+                    self.queued.push(Queued::Cancel { token, serial });
+                }
+            }
+            Op::Disconnect { slot } => self.submit_give_up(slot, true),
+            Op::Close { slot } => self.submit_give_up(slot, false),
+        }
+    }
+
+    fn wait(&mut self, until: Instant, completions: &mut Vec<Completion>) -> Result<(), IoError> {
+        let (before, asked, had) = (self.now, self.queued.len(), completions.len());
+        self.now += self.turn_cost;
+        self.carry_out();
+        if self.ready.is_empty() {
+            self.sleep(until);
+        } else {
+            self.happen();
+        }
+        // Only a wait that slept can oversleep.
+        if self.now > before + self.turn_cost
+            && let Some(late) = self.faults.oversleep(self.now, &mut self.rng)
+        {
+            self.now += late;
+            self.happen();
+        }
+        self.deliver(completions);
+        self.ring_full = self.faults.ring_full(self.now, &mut self.rng);
+        let idle = asked == 0 && self.now == before && completions.len() == had;
+        self.idle_waits = if idle { self.idle_waits + 1 } else { 0 };
+        if self.idle_waits > IDLE_WAITS_MAX {
+            self.violated(u32::MAX, "the worker waits again and again for no time at all");
+        }
+        Ok(())
+    }
+
+    fn bytes(&self, buffer: &Buffer) -> &[u8] {
+        let Some(bytes) = self.buffers.bytes(buffer) else {
+            self.violated(u32::MAX, "bytes of a buffer that is not lent")
+        };
+        bytes
+    }
+
+    fn recycle(&mut self, buffer: Buffer) {
+        if !self.buffers.give_back(buffer.id) {
+            self.violated(u32::MAX, "a buffer given back that is not lent");
+        }
+    }
+}
