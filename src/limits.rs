@@ -39,6 +39,9 @@ pub const HTTP_PATH_CHARS_MAX: usize = 1_024;
 /// Bytes of a health check's `host`.
 pub const HTTP_HOST_CHARS_MAX: usize = 253;
 
+/// A new target of a running daemon has its first probe within this time (DESIGN 3.4).
+pub const NEW_TARGET_DELAY: Duration = Duration::from_secs(1);
+
 /// Reports of one batch on the channel from a worker to the collector.
 pub const BATCH_REPORTS: usize = 512;
 /// Longest time that a report waits in a worker before its batch is sent.

@@ -1,0 +1,169 @@
+//! The life of a probe in its slot: start, completions as events for its check, deadline, end.
+
+use super::Worker;
+use super::slots::{Run, State};
+use crate::check::{Action, Event};
+use crate::io::{Completion, Done, Io, Kind, Op, Socket};
+use crate::outcome::Outcome;
+use crate::recipe::{Close, Handshake, Recipe};
+use crate::report::Phases;
+use crate::schedule::Due;
+use crate::stats::micros;
+use crate::time::Instant;
+use std::rc::Rc;
+
+impl<I: Io> Worker<I> {
+    /// Starts the probe of a target that was taken off the schedule. A slot must be free.
+    pub(super) fn start(&mut self, due: Due, now: Instant) {
+        let Some(recipe) = self.recipe(due.target) else { return };
+        let address = self.shard.endpoint(due.target).socket_addr();
+        let socket = Socket { ipv6: address.is_ipv6(), hold_ack: holds_ack(&recipe) };
+        let Some(index) = self.slots.acquire(socket) else { return };
+        self.stats.start(now.since(self.schedule.instant(due.tick)));
+        let deadline = self.run_tick(now + recipe.timeout) + 1;
+        self.deadlines.insert(index, deadline);
+        let slot = &mut self.slots[index];
+        slot.probe.restart(&recipe.check);
+        slot.state = State::Running(Run {
+            target: due.target,
+            due: due.tick,
+            started: now,
+            connect_us: None,
+            first_byte_us: None,
+            recipe,
+        });
+        let token = slot.submit(index, Kind::Connect);
+        self.io.submit(Op::Connect { token, address, socket });
+    }
+
+    /// Takes one completion: an event for a running probe, or one less to wait for.
+    pub(super) fn complete(&mut self, completion: Completion) {
+        let token = completion.token;
+        let ours = self.slots.get_mut(token.slot).is_some_and(|slot| slot.complete(token));
+        debug_assert!(ours, "a slot is free only when nothing is in flight: {token:?}");
+        if ours {
+            self.feed(token.slot, &completion);
+        }
+        if let Done::Received(buffer) = completion.done {
+            self.io.recycle(buffer);
+        }
+    }
+
+    fn feed(&mut self, index: u32, completion: &Completion) {
+        let slot = &mut self.slots[index];
+        let run = match &mut slot.state {
+            State::Running(run) => run,
+            State::Ending(recipe) => {
+                let close = recipe.close;
+                if slot.is_idle() {
+                    self.dispose(index, close);
+                }
+                return;
+            }
+            State::Free => return,
+        };
+        let elapsed_us = elapsed_us(run.started, self.now);
+        let event = match (&completion.done, completion.token.kind) {
+            (Done::Connected, _) => {
+                run.connect_us = Some(elapsed_us);
+                Event::Connected
+            }
+            (Done::Sent, _) => Event::Sent,
+            (Done::Received(buffer), _) if buffer.len == 0 => Event::Closed,
+            (Done::Received(buffer), _) => {
+                run.first_byte_us.get_or_insert(elapsed_us);
+                Event::Received(self.io.bytes(buffer))
+            }
+            (Done::Failed(errno), Kind::Connect) => Event::ConnectFailed(*errno),
+            (Done::Failed(errno), Kind::Send) => Event::SendFailed(*errno),
+            (Done::Failed(errno), Kind::Receive) => Event::ReceiveFailed(*errno),
+        };
+        let action = slot.probe.handle(&run.recipe.check, event);
+        self.act(index, action);
+    }
+
+    fn act(&mut self, index: u32, action: Action) {
+        match action {
+            Action::Wait => {}
+            Action::Receive => self.receive(index),
+            Action::Exchange => {
+                self.send(index);
+                self.receive(index);
+            }
+            Action::Finish(outcome) => self.finish_probe(index, outcome),
+        }
+    }
+
+    fn send(&mut self, index: u32) {
+        let slot = &mut self.slots[index];
+        let State::Running(run) = &slot.state else { return };
+        self.request.clear();
+        let address = self.shard.endpoint(run.target).socket_addr();
+        run.recipe.check.render(address, &mut self.request);
+        let token = slot.submit(index, Kind::Send);
+        self.io.submit(Op::Send { token, bytes: &self.request });
+    }
+
+    fn receive(&mut self, index: u32) {
+        let token = self.slots[index].submit(index, Kind::Receive);
+        self.io.submit(Op::Receive { token });
+    }
+
+    /// Expires the probes whose deadline has passed on the clock that stands still while the worker
+    /// is not run. All completions that had come in have been handled before.
+    pub(super) fn expire(&mut self) {
+        self.deadlines.advance(self.run_tick(self.now));
+        while let Some((index, _)) = self.deadlines.pop() {
+            let slot = &mut self.slots[index];
+            let State::Running(run) = &slot.state else { continue };
+            let action = slot.probe.handle(&run.recipe.check, Event::Expired);
+            self.act(index, action);
+        }
+    }
+
+    /// The probe is over: settle its outcome and end its use of the slot.
+    fn finish_probe(&mut self, index: u32, outcome: Outcome) {
+        self.deadlines.remove(index);
+        let State::Running(run) = &self.slots[index].state else { return };
+        let phases = Phases {
+            connect_us: run.connect_us,
+            tls_us: None,
+            first_byte_us: run.first_byte_us,
+            total_us: elapsed_us(run.started, self.now),
+        };
+        let due = Due { target: run.target, tick: run.due };
+        let recipe = Rc::clone(&run.recipe);
+        self.settle(due, &recipe, outcome, phases, self.now);
+        self.end(index, recipe);
+    }
+
+    /// Cancels what is in flight; the slot is free as soon as nothing is.
+    pub(super) fn end(&mut self, index: u32, recipe: Rc<Recipe>) {
+        let slot = &mut self.slots[index];
+        if slot.is_idle() {
+            self.dispose(index, recipe.close);
+            return;
+        }
+        slot.state = State::Ending(recipe);
+        for token in slot.tokens(index) {
+            self.io.submit(Op::Cancel { token });
+        }
+    }
+
+    fn dispose(&mut self, index: u32, close: Close) {
+        self.io.submit(match close {
+            Close::Reset => Op::Disconnect { slot: index },
+            Close::Graceful => Op::Close { slot: index },
+        });
+        self.slots.release(index);
+    }
+}
+
+/// Whether the handshake's last ACK may be held back (DESIGN 3.5).
+fn holds_ack(recipe: &Recipe) -> bool {
+    recipe.handshake == Handshake::Half && recipe.check.speaks_first()
+}
+
+fn elapsed_us(from: Instant, to: Instant) -> u32 {
+    u32::try_from(micros(to.since(from))).unwrap_or(u32::MAX)
+}

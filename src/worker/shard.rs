@@ -1,0 +1,139 @@
+//! The targets of one worker, as a structure of arrays by their index in the shard.
+//!
+//! 32 bytes a target besides the wheel's. Indices are dense and reused; a target that is removed while
+//! its probe runs keeps its index until the probe is over.
+
+use crate::endpoint::Endpoint;
+use crate::health::Health;
+use crate::registry::GroupKey;
+use crate::report::TargetId;
+
+/// What a worker knows of its targets.
+#[derive(Debug, Default)]
+pub struct Shard {
+    targets: Vec<TargetId>,
+    groups: Vec<GroupKey>,
+    endpoints: Vec<Endpoint>,
+    healths: Vec<Health>,
+    /// Probes left to start, in one-shot runs only (else empty).
+    rounds: Vec<u32>,
+    vacant: Vec<u32>,
+}
+
+/// The id of an index that holds no target (any more).
+const NOBODY: TargetId = TargetId(u32::MAX);
+
+impl Shard {
+    /// Makes room for `more` targets at once, so that adding them moves memory at most once.
+    pub fn reserve(&mut self, more: usize) {
+        let more = more.saturating_sub(self.vacant.len());
+        self.targets.reserve_exact(more);
+        self.groups.reserve_exact(more);
+        self.endpoints.reserve_exact(more);
+        self.healths.reserve_exact(more);
+    }
+
+    /// Takes a target in; returns its index. `rounds` is none where it is probed for ever.
+    pub fn add(
+        &mut self,
+        target: TargetId,
+        group: GroupKey,
+        endpoint: Endpoint,
+        rounds: Option<u32>,
+    ) -> u32 {
+        let index = self.vacant.pop().unwrap_or_else(|| {
+            self.targets.push(NOBODY);
+            self.groups.push(group);
+            self.endpoints.push(endpoint);
+            self.healths.push(Health::default());
+            if rounds.is_some() {
+                self.rounds.push(0);
+            }
+            self.slots() - 1
+        });
+        let at = index as usize;
+        self.targets[at] = target;
+        self.groups[at] = group;
+        self.endpoints[at] = endpoint;
+        self.healths[at] = Health::default();
+        if let Some(rounds) = rounds {
+            self.rounds[at] = rounds;
+        }
+        index
+    }
+
+    /// Makes the target at `index` nobody's; its reports are no longer wanted.
+    pub fn forget(&mut self, index: u32) {
+        self.targets[index as usize] = NOBODY;
+    }
+
+    /// Gives the index back. Only after [`Shard::forget`], with no probe running and no due time.
+    pub fn vacate(&mut self, index: u32) {
+        debug_assert_eq!(self.targets[index as usize], NOBODY);
+        self.vacant.push(index);
+    }
+
+    /// One more than the highest index.
+    #[must_use]
+    pub fn slots(&self) -> u32 {
+        // TargetIds are u32 and unique, so a shard cannot hold more.
+        u32::try_from(self.targets.len()).expect("at most u32::MAX targets")
+    }
+
+    /// How many targets there are (those forgotten but still running count).
+    #[must_use]
+    pub fn len(&self) -> u32 {
+        self.slots() - u32::try_from(self.vacant.len()).unwrap_or(0)
+    }
+
+    /// Whether there is no target.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The target at `index`; none where it was forgotten.
+    #[must_use]
+    pub fn target(&self, index: u32) -> Option<TargetId> {
+        Some(self.targets[index as usize]).filter(|&target| target != NOBODY)
+    }
+
+    /// The group of the target at `index`.
+    #[must_use]
+    pub fn group(&self, index: u32) -> GroupKey {
+        self.groups[index as usize]
+    }
+
+    /// Where probes of the target at `index` go.
+    #[must_use]
+    pub fn endpoint(&self, index: u32) -> Endpoint {
+        self.endpoints[index as usize]
+    }
+
+    /// The health of the target at `index`.
+    pub fn health(&mut self, index: u32) -> &mut Health {
+        &mut self.healths[index as usize]
+    }
+
+    /// Counts one start; false where it was the last that was asked for.
+    pub fn again(&mut self, index: u32) -> bool {
+        let Some(left) = self.rounds.get_mut(index as usize) else { return true };
+        *left = left.saturating_sub(1);
+        *left > 0
+    }
+
+    /// Indices of the targets of `group`. Looks at every index: for changes, not for probes.
+    pub fn of_group(&self, group: GroupKey) -> impl Iterator<Item = u32> + '_ {
+        (0..self.slots()).filter(move |&index| {
+            self.groups[index as usize] == group && self.target(index).is_some()
+        })
+    }
+
+    /// Indices of the targets for which `wanted` holds. Looks at every index, as above.
+    pub fn matching<'a>(
+        &'a self,
+        wanted: impl Fn(TargetId) -> bool + 'a,
+    ) -> impl Iterator<Item = u32> + 'a {
+        (0..self.slots()).filter(move |&index| self.target(index).is_some_and(&wanted))
+    }
+}
