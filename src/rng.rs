@@ -22,7 +22,6 @@ impl Rng {
     }
 
     /// A number in `0..bound`; 0 where `bound` is 0.
-    #[expect(clippy::cast_possible_truncation, reason = "the product is shifted below 2^64")]
     pub const fn below(&mut self, bound: u64) -> u64 {
         ((self.next_u64() as u128 * bound as u128) >> 64) as u64
     }

@@ -56,7 +56,7 @@ impl Schedule {
     /// The last whole tick at or before `now`.
     #[must_use]
     pub const fn tick(&self, now: Instant) -> u64 {
-        now.since(self.origin).as_nanos() as u64 / 1_000_000
+        millis(now.since(self.origin))
     }
 
     /// The instant at which `tick` begins.
@@ -148,8 +148,9 @@ const fn next_due(tick: u64, interval: u64, now: u64) -> (u64, u64) {
     (due + skipped * interval, skipped)
 }
 
-/// A duration in whole milliseconds.
-const fn millis(duration: Duration) -> u64 {
+/// A duration in whole milliseconds, rounded down.
+#[must_use]
+pub const fn millis(duration: Duration) -> u64 {
     crate::time::nanos(duration) / 1_000_000
 }
 

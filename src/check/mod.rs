@@ -122,6 +122,7 @@ pub fn connect_failed(errno: Errno) -> Outcome {
 
 /// The outcome of an exchange over a standing connection that failed with `errno`.
 #[must_use]
+#[expect(clippy::wildcard_enum_match_arm, reason = "the third code that can come is SOCKERR")]
 pub fn exchange_failed(errno: Errno) -> Outcome {
     let code = match connect_failed(errno).code {
         Code::L4Con => Code::L7Cut,

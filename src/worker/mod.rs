@@ -197,7 +197,10 @@ impl<I: Io> Worker<I> {
     fn obey(&mut self, command: Command) {
         match command {
             Command::Recipe(key, recipe) => self.take_recipe(key, (*recipe).clone()),
-            Command::Reserve(more) => self.shard.reserve(more),
+            Command::Reserve(more) => {
+                let slots = self.shard.reserve(more);
+                self.schedule.grow(slots);
+            }
             Command::Add(first, targets) => targets.iter().for_each(|t| self.add(first, t)),
             Command::Remove(targets) => self.remove(&targets.into_iter().collect()),
             Command::Revision(revision) => self.reporter.revision(revision, self.now),
@@ -273,7 +276,7 @@ impl<I: Io> Worker<I> {
 
     /// Milliseconds, rounded down, of the clock that stands still while the worker is not run.
     fn run_tick(&self, now: Instant) -> u64 {
-        now.since(self.origin + self.lost).as_nanos() as u64 / 1_000_000
+        crate::schedule::millis(now.since(self.origin + self.lost))
     }
 
     /// The instant to wait for: whatever comes first of the next start, deadline and report.

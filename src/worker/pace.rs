@@ -8,7 +8,7 @@ const CATCH_UP: Duration = Duration::from_millis(50);
 
 /// Says when the next probe may start.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
+pub(super) struct Pace {
     gap: Duration,
     next: Instant,
 }
@@ -16,19 +16,19 @@ pub struct Pace {
 impl Pace {
     /// A pace of `rate` starts per second; none: no limit.
     #[must_use]
-    pub fn new(rate: Option<f64>, now: Instant) -> Self {
+    pub(super) fn new(rate: Option<f64>, now: Instant) -> Self {
         let gap = rate.map_or(Duration::ZERO, |rate| Duration::from_secs_f64(1.0 / rate));
         Self { gap, next: now }
     }
 
     /// The instant until which no probe may start; none where one may start now.
-    pub fn blocked(&mut self, now: Instant) -> Option<Instant> {
+    pub(super) fn blocked(&mut self, now: Instant) -> Option<Instant> {
         self.next = self.next.max(now.back(CATCH_UP));
         (!self.gap.is_zero() && self.next > now).then_some(self.next)
     }
 
     /// Counts one start.
-    pub fn started(&mut self) {
+    pub(super) fn started(&mut self) {
         self.next += self.gap;
     }
 }

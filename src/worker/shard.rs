@@ -10,7 +10,7 @@ use crate::report::TargetId;
 
 /// What a worker knows of its targets.
 #[derive(Debug, Default)]
-pub struct Shard {
+pub(super) struct Shard {
     targets: Vec<TargetId>,
     groups: Vec<GroupKey>,
     endpoints: Vec<Endpoint>,
@@ -24,17 +24,19 @@ pub struct Shard {
 const NOBODY: TargetId = TargetId(u32::MAX);
 
 impl Shard {
-    /// Makes room for `more` targets at once, so that adding them moves memory at most once.
-    pub fn reserve(&mut self, more: usize) {
+    /// Makes room for `more` targets at once, so that adding them moves memory at most once; returns
+    /// what [`Shard::slots`] will then be.
+    pub(super) fn reserve(&mut self, more: usize) -> u32 {
         let more = more.saturating_sub(self.vacant.len());
         self.targets.reserve_exact(more);
         self.groups.reserve_exact(more);
         self.endpoints.reserve_exact(more);
         self.healths.reserve_exact(more);
+        self.slots().saturating_add(u32::try_from(more).unwrap_or(u32::MAX))
     }
 
     /// Takes a target in; returns its index. `rounds` is none where it is probed for ever.
-    pub fn add(
+    pub(super) fn add(
         &mut self,
         target: TargetId,
         group: GroupKey,
@@ -63,74 +65,74 @@ impl Shard {
     }
 
     /// Makes the target at `index` nobody's; its reports are no longer wanted.
-    pub fn forget(&mut self, index: u32) {
+    pub(super) fn forget(&mut self, index: u32) {
         self.targets[index as usize] = NOBODY;
     }
 
     /// Gives the index back. Only after [`Shard::forget`], with no probe running and no due time.
-    pub fn vacate(&mut self, index: u32) {
+    pub(super) fn vacate(&mut self, index: u32) {
         debug_assert_eq!(self.targets[index as usize], NOBODY);
         self.vacant.push(index);
     }
 
     /// One more than the highest index.
     #[must_use]
-    pub fn slots(&self) -> u32 {
+    pub(super) fn slots(&self) -> u32 {
         // TargetIds are u32 and unique, so a shard cannot hold more.
         u32::try_from(self.targets.len()).expect("at most u32::MAX targets")
     }
 
     /// How many targets there are (those forgotten but still running count).
     #[must_use]
-    pub fn len(&self) -> u32 {
+    pub(super) fn len(&self) -> u32 {
         self.slots() - u32::try_from(self.vacant.len()).unwrap_or(0)
     }
 
     /// Whether there is no target.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// The target at `index`; none where it was forgotten.
     #[must_use]
-    pub fn target(&self, index: u32) -> Option<TargetId> {
+    pub(super) fn target(&self, index: u32) -> Option<TargetId> {
         Some(self.targets[index as usize]).filter(|&target| target != NOBODY)
     }
 
     /// The group of the target at `index`.
     #[must_use]
-    pub fn group(&self, index: u32) -> GroupKey {
+    pub(super) fn group(&self, index: u32) -> GroupKey {
         self.groups[index as usize]
     }
 
     /// Where probes of the target at `index` go.
     #[must_use]
-    pub fn endpoint(&self, index: u32) -> Endpoint {
+    pub(super) fn endpoint(&self, index: u32) -> Endpoint {
         self.endpoints[index as usize]
     }
 
     /// The health of the target at `index`.
-    pub fn health(&mut self, index: u32) -> &mut Health {
+    pub(super) fn health(&mut self, index: u32) -> &mut Health {
         &mut self.healths[index as usize]
     }
 
     /// Counts one start; false where it was the last that was asked for.
-    pub fn again(&mut self, index: u32) -> bool {
+    pub(super) fn again(&mut self, index: u32) -> bool {
         let Some(left) = self.rounds.get_mut(index as usize) else { return true };
         *left = left.saturating_sub(1);
         *left > 0
     }
 
     /// Indices of the targets of `group`. Looks at every index: for changes, not for probes.
-    pub fn of_group(&self, group: GroupKey) -> impl Iterator<Item = u32> + '_ {
+    pub(super) fn of_group(&self, group: GroupKey) -> impl Iterator<Item = u32> + '_ {
         (0..self.slots()).filter(move |&index| {
             self.groups[index as usize] == group && self.target(index).is_some()
         })
     }
 
     /// Indices of the targets for which `wanted` holds. Looks at every index, as above.
-    pub fn matching<'a>(
+    pub(super) fn matching<'a>(
         &'a self,
         wanted: impl Fn(TargetId) -> bool + 'a,
     ) -> impl Iterator<Item = u32> + 'a {

@@ -13,24 +13,24 @@ use std::rc::Rc;
 
 /// One probe in flight.
 #[derive(Debug)]
-pub struct Run {
+pub(super) struct Run {
     /// Its target's index in the shard.
-    pub target: u32,
+    pub(super) target: u32,
     /// The tick at which it was due.
-    pub due: u64,
+    pub(super) due: u64,
     /// When it started.
-    pub started: Instant,
+    pub(super) started: Instant,
     /// Microseconds from the start to the connection.
-    pub connect_us: Option<u32>,
+    pub(super) connect_us: Option<u32>,
     /// Microseconds from the start to the first byte received.
-    pub first_byte_us: Option<u32>,
+    pub(super) first_byte_us: Option<u32>,
     /// The recipe that it follows, whatever a reload brings meanwhile.
-    pub recipe: Rc<Recipe>,
+    pub(super) recipe: Rc<Recipe>,
 }
 
 /// What a slot is doing.
 #[derive(Debug)]
-pub enum State {
+pub(super) enum State {
     /// Nothing.
     Free,
     /// A probe runs.
@@ -41,11 +41,11 @@ pub enum State {
 
 /// One slot.
 #[derive(Debug)]
-pub struct Slot {
+pub(super) struct Slot {
     /// What it is doing.
-    pub state: State,
+    pub(super) state: State,
     /// The state machine of its probe, kept for its memory.
-    pub probe: Probe,
+    pub(super) probe: Probe,
     generation: u32,
     /// One bit per [`Kind`] in flight.
     in_flight: u8,
@@ -57,7 +57,7 @@ const KINDS: [Kind; 3] = [Kind::Connect, Kind::Send, Kind::Receive];
 
 impl Slot {
     /// Notes an operation as submitted; returns its token.
-    pub fn submit(&mut self, slot: u32, kind: Kind) -> Token {
+    pub(super) fn submit(&mut self, slot: u32, kind: Kind) -> Token {
         debug_assert_eq!(self.in_flight & 1 << kind as u8, 0, "{kind:?} is already in flight");
         self.in_flight |= 1 << kind as u8;
         Token { slot, generation: self.generation, kind }
@@ -65,7 +65,7 @@ impl Slot {
 
     /// Notes an operation as completed; false where it is none of the slot's present probe.
     #[must_use]
-    pub fn complete(&mut self, token: Token) -> bool {
+    pub(super) fn complete(&mut self, token: Token) -> bool {
         let ours =
             token.generation == self.generation && self.in_flight & 1 << token.kind as u8 != 0;
         if ours {
@@ -76,12 +76,12 @@ impl Slot {
 
     /// Whether no operation is in flight.
     #[must_use]
-    pub const fn is_idle(&self) -> bool {
+    pub(super) const fn is_idle(&self) -> bool {
         self.in_flight == 0
     }
 
     /// The tokens of the operations in flight.
-    pub fn tokens(&self, slot: u32) -> impl Iterator<Item = Token> + use<> {
+    pub(super) fn tokens(&self, slot: u32) -> impl Iterator<Item = Token> + use<> {
         let (generation, in_flight) = (self.generation, self.in_flight);
         let flying = move |kind: &Kind| in_flight & 1 << *kind as u8 != 0;
         KINDS.into_iter().filter(flying).map(move |kind| Token { slot, generation, kind })
@@ -90,7 +90,7 @@ impl Slot {
 
 /// All slots of one worker.
 #[derive(Debug)]
-pub struct Slots {
+pub(super) struct Slots {
     slots: Vec<Slot>,
     free: [Vec<u32>; Socket::SORTS],
     capacity: u32,
@@ -100,36 +100,36 @@ pub struct Slots {
 impl Slots {
     /// A pool of `capacity` slots, made as they are first needed.
     #[must_use]
-    pub fn new(capacity: u32) -> Self {
+    pub(super) fn new(capacity: u32) -> Self {
         Self { slots: Vec::new(), free: Default::default(), capacity, in_use: 0 }
     }
 
     /// Slots in use.
     #[must_use]
-    pub const fn in_use(&self) -> u32 {
+    pub(super) const fn in_use(&self) -> u32 {
         self.in_use
     }
 
     /// Slots in all.
     #[must_use]
-    pub const fn capacity(&self) -> u32 {
+    pub(super) const fn capacity(&self) -> u32 {
         self.capacity
     }
 
     /// Whether every slot is in use.
     #[must_use]
-    pub const fn is_full(&self) -> bool {
+    pub(super) const fn is_full(&self) -> bool {
         self.in_use == self.capacity
     }
 
     /// Slots that exist; indices are below it.
     #[must_use]
-    pub fn made(&self) -> u32 {
+    pub(super) fn made(&self) -> u32 {
         u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
     }
 
     /// Lends a slot to a probe: one whose socket is of the right sort, else a fresh one, else any.
-    pub fn acquire(&mut self, socket: Socket) -> Option<u32> {
+    pub(super) fn acquire(&mut self, socket: Socket) -> Option<u32> {
         let sort = socket.sort();
         let index = self.free[sort]
             .pop()
@@ -144,7 +144,7 @@ impl Slots {
     }
 
     /// Takes a slot back. No operation of it may be in flight.
-    pub fn release(&mut self, index: u32) {
+    pub(super) fn release(&mut self, index: u32) {
         let slot = &mut self.slots[index as usize];
         debug_assert!(slot.is_idle(), "a slot is free only when nothing is in flight");
         slot.state = State::Free;
@@ -153,7 +153,7 @@ impl Slots {
     }
 
     /// The slot at `index`; none where a token names a slot that was never made.
-    pub fn get_mut(&mut self, index: u32) -> Option<&mut Slot> {
+    pub(super) fn get_mut(&mut self, index: u32) -> Option<&mut Slot> {
         self.slots.get_mut(index as usize)
     }
 

@@ -1,0 +1,33 @@
+//! Wakes a worker from another thread: an eventfd whose read stays armed on the worker's ring.
+
+use super::setup::Unsupported;
+use io_uring::types::Fd;
+use nix::errno::Errno;
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Arc;
+
+/// Wakes one worker. Cheap to clone, usable from any thread.
+#[derive(Clone, Debug)]
+pub struct Waker(Arc<EventFd>);
+
+impl Waker {
+    pub(super) fn new() -> Result<Self, Unsupported> {
+        let flags = EfdFlags::EFD_CLOEXEC;
+        let fd = EventFd::from_value_and_flags(0, flags)
+            .map_err(|errno| Unsupported::new("cannot create an eventfd", errno))?;
+        Ok(Self(Arc::new(fd)))
+    }
+
+    pub(super) fn fd(&self) -> Fd {
+        Fd(self.0.as_fd().as_raw_fd())
+    }
+
+    /// Makes the worker's present or next wait return at once.
+    pub fn wake(&self) {
+        // The only error of a blocking eventfd is a counter that is full, and then it wakes already;
+        // it cannot get there, because each wake-up adds one and each wait takes all.
+        let result = self.0.write(1);
+        debug_assert!(matches!(result, Ok(_) | Err(Errno::EAGAIN)));
+    }
+}
