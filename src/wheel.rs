@@ -1,7 +1,7 @@
-//! Hierarchical timer wheel over dense keys: what is due next, for millions of keys, without a clock.
+//! Hierarchical timer wheel over dense keys: what is due next, for millions of keys, and no clock.
 //!
-//! The scheme is that of Varghese and Lauck (Hashed and Hierarchical Timing Wheels, SOSP 1987), with
-//! the bit arithmetic of tokio's wheel. A tick is a number; the worker takes one for a millisecond:
+//! The scheme is that of Varghese and Lauck (Hashed and Hierarchical Timing Wheels, SOSP 1987),
+//! with the bit arithmetic of tokio's wheel. A tick is a number; to the worker it is 1 ms:
 //!
 //! | level | one slot | 64 slots |
 //! |---|---|---|
@@ -21,7 +21,7 @@
 //! - all occupied slots of a level lie after the slot that time is in: no level is a ring.
 //!
 //! Eleven levels hold every `u64`, so there is no horizon, and no clamped key to insert again. The
-//! levels that nobody reaches cost 6 KiB, never touched.
+//! levels that nobody reaches cost 5 KiB, never touched.
 //!
 //! A key costs 16 bytes: its due tick and the links of a doubly linked list, side by side, so that
 //! one cache line holds what an operation needs. Nothing is allocated but in [`Wheel::grow`].
@@ -38,7 +38,8 @@ const NIL: u32 = u32::MAX;
 /// Stands in [`Entry::prev`] of a key that is not in the wheel.
 const ABSENT: u32 = u32::MAX - 1;
 
-/// One key's place in its list. Invariant: `prev` is [`ABSENT`] exactly if the key is not in the wheel.
+/// One key's place in its list. Invariant: `prev` is [`ABSENT`] exactly if the key is not in the
+/// wheel.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     due: u64,
@@ -69,8 +70,9 @@ enum Place {
 
 /// A timer wheel over the keys `0..keys`, each of them in it at most once.
 ///
-/// Invariants: a key in the wheel is on the ready list if its due tick is not after `elapsed`, else in
-/// the slot that [`place`] says; a bit of `occupied` is set exactly if its slot's list is not empty.
+/// Invariants: a key in the wheel is on the ready list if its due tick is not after `elapsed`, else
+/// in the slot that [`place`] says; a bit of `occupied` is set exactly if its slot's list is not
+/// empty.
 #[derive(Debug)]
 pub struct Wheel {
     elapsed: u64,
@@ -139,11 +141,12 @@ impl Wheel {
         (entry.prev != ABSENT).then_some(entry.due)
     }
 
-    /// Puts `key` into the wheel. Where `due` is not after the elapsed tick it is ready at once, after
-    /// those that are ready already.
+    /// Puts `key` into the wheel. Where `due` is not after the elapsed tick it is ready at once,
+    /// after those that are ready already.
     ///
     /// # Panics
-    /// If `key` is not below the `keys` of [`Wheel::grow`]; in a debug build also if it is in the wheel.
+    /// If `key` is not below the `keys` of [`Wheel::grow`]; in a debug build also if it is in the
+    /// wheel.
     pub fn insert(&mut self, key: u32, due: u64) {
         debug_assert!(!self.contains(key), "key {key} is in the wheel, due {:?}", self.due(key));
         self.entries[key as usize].due = due;
@@ -159,8 +162,9 @@ impl Wheel {
         true
     }
 
-    /// Moves time to `now`, and every key with a due tick up to it onto the ready list: in the order of
-    /// their due ticks, and for one tick in the order of insertion. An earlier `now` changes nothing.
+    /// Moves time to `now`, and every key with a due tick up to it onto the ready list: in the
+    /// order of their due ticks, and for one tick in the order of insertion. An earlier `now`
+    /// changes nothing.
     ///
     /// The cost is that of the keys which become ready or come down a level, however long the jump.
     pub fn advance(&mut self, now: u64) {
@@ -209,9 +213,9 @@ impl Wheel {
         self.ready.len
     }
 
-    /// The due tick of the first ready key; if none is ready, a tick to [`Wheel::advance`] to: after the
-    /// elapsed one, and not after the earliest due tick. It is that due tick itself if it lies within
-    /// the same 64 ticks as the elapsed one, else the start of its slot.
+    /// The due tick of the first ready key; if none is ready, a tick to [`Wheel::advance`] to:
+    /// after the elapsed one, and not after the earliest due tick. It is that due tick itself if it
+    /// lies within the same 64 ticks as the elapsed one, else the start of its slot.
     #[must_use]
     pub fn next_due(&self) -> Option<u64> {
         match self.peek() {

@@ -1,5 +1,5 @@
-//! The timer wheel against a model that is slow and plainly right: whatever the operations, both say
-//! the same of every key after each of them.
+//! The timer wheel against a model that is slow and plainly right: whatever the operations, both
+//! say the same of every key after each of them.
 
 use proptest::prelude::*;
 use ringcheck::wheel::Wheel;

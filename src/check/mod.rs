@@ -4,7 +4,9 @@
 //! A [`Probe`] is one run of it. Nothing here reads a clock or opens a socket: the worker feeds events
 //! and carries out actions, so a test is a script of events.
 
+pub mod head;
 pub mod http;
+pub mod matcher;
 pub mod tcp;
 
 use crate::outcome::{Code, Outcome};
