@@ -1,0 +1,116 @@
+//! The classic BPF programs that give silent and refusing targets their behaviour in the kernel.
+//!
+//! A filter on a listening TCP socket sees every packet before TCP does, the SYN too
+//! (`tcp_v4_rcv` calls `tcp_filter`), and what it drops was never there: that is a silent target.
+//! Both programs compute [`Mix::behaviour`] of the destination address, two instructions per class.
+//! Opcodes: linux/bpf_common.h; offsets relative to the network header: `SKF_NET_OFF`,
+//! linux/filter.h. Accepted sockets inherit the listener's filter, with the same answer.
+
+use super::mix::{Behaviour, Class, Mix};
+use socket2::SockFilter;
+
+const LOAD_WORD: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS
+const LOAD_HALF: u16 = 0x28; // BPF_LD | BPF_H | BPF_ABS
+const LOAD_BYTE: u16 = 0x30; // BPF_LD | BPF_B | BPF_ABS
+const LOAD_HALF_X: u16 = 0x48; // BPF_LD | BPF_H | BPF_IND
+const LOAD_BYTE_X: u16 = 0x50; // BPF_LD | BPF_B | BPF_IND
+const LOAD_X_HEADER_LENGTH: u16 = 0xB1; // BPF_LDX | BPF_B | BPF_MSH
+const AND: u16 = 0x54; // BPF_ALU | BPF_AND | BPF_K
+const MODULO: u16 = 0x94; // BPF_ALU | BPF_MOD | BPF_K
+const IF_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
+const IF_AT_LEAST: u16 = 0x35; // BPF_JMP | BPF_JGE | BPF_K
+const RETURN: u16 = 0x06; // BPF_RET | BPF_K
+
+/// `SKF_NET_OFF`: offsets from here on count from the IP header, wherever the packet stands.
+const NETWORK_HEADER: u32 = 0xFFF0_0000;
+/// `SKF_AD_OFF + SKF_AD_IFINDEX`: the interface that the packet came in on.
+const INTERFACE: u32 = 0xFFFF_F000 + 8;
+/// The loopback interface has index 1 in every network namespace (`LOOPBACK_IFINDEX`).
+const LOOPBACK_INTERFACE: u32 = 1;
+/// Offset of the destination address in an IPv4 header.
+const DESTINATION: u32 = 16;
+
+const DROP: u32 = 0;
+const PASS_WHOLE: u32 = u32::MAX;
+/// Bytes of a SYN that the refusing socket needs: both headers with all their options.
+const PASS_HEADERS: u32 = 120;
+
+const fn op(code: u16, operand: u32) -> SockFilter {
+    SockFilter::new(code, 0, 0, operand)
+}
+
+/// Goes on behind the next instruction where the test holds, with the next one where it does not.
+const fn unless(test: u16, operand: u32) -> SockFilter {
+    SockFilter::new(test, 1, 0, operand)
+}
+
+/// The listener's program: whatever is not for 127.0.0.0/8 is dropped, and so are the packets for
+/// silent and refusing targets (the latter are answered by the socket of [`refusing`]).
+pub(super) fn listening(mix: &Mix) -> Vec<SockFilter> {
+    let mut program = destination_is_loopback(NETWORK_HEADER);
+    by_class(&mut program, mix, NETWORK_HEADER, |class| match class.behaviour {
+        Behaviour::Refuse | Behaviour::Silent => DROP,
+        Behaviour::Healthy
+        | Behaviour::Stall
+        | Behaviour::Status(_)
+        | Behaviour::Garbage
+        | Behaviour::Reset
+        | Behaviour::Cut
+        | Behaviour::Dribble
+        | Behaviour::Endless => PASS_WHOLE,
+    });
+    program
+}
+
+/// The program of the packet socket that sees the SYNs for refusing targets: TCP over the loopback
+/// interface to `port`, SYN without ACK, to an address of a refusing class. Everything else on the
+/// host is dropped by it before it costs a copy.
+pub(super) fn refusing(mix: &Mix, port: u16) -> Vec<SockFilter> {
+    let mut program = vec![
+        op(LOAD_WORD, INTERFACE),
+        unless(IF_EQUAL, LOOPBACK_INTERFACE),
+        op(RETURN, DROP),
+        op(LOAD_BYTE, 9), // protocol
+        unless(IF_EQUAL, 6),
+        op(RETURN, DROP),
+        op(LOAD_HALF, 6), // fragment offset and flags: a first fragment is as good as none
+        op(AND, 0x1FFF),
+        unless(IF_EQUAL, 0),
+        op(RETURN, DROP),
+        op(LOAD_X_HEADER_LENGTH, 0),
+        op(LOAD_HALF_X, 2), // destination port
+        unless(IF_EQUAL, u32::from(port)),
+        op(RETURN, DROP),
+        op(LOAD_BYTE_X, 13), // flags: SYN, and none of ACK, RST, FIN
+        op(AND, 0x17),
+        unless(IF_EQUAL, 0x02),
+        op(RETURN, DROP),
+    ];
+    program.extend(destination_is_loopback(0));
+    by_class(&mut program, mix, 0, |class| {
+        if class.behaviour == Behaviour::Refuse { PASS_HEADERS } else { DROP }
+    });
+    program
+}
+
+/// Begins a program: goes on only where the packet is for 127.0.0.0/8.
+fn destination_is_loopback(header: u32) -> Vec<SockFilter> {
+    vec![op(LOAD_BYTE, header + DESTINATION), unless(IF_EQUAL, 127), op(RETURN, DROP)]
+}
+
+/// Ends `program` with the verdict of the class that the destination address falls into.
+fn by_class(
+    program: &mut Vec<SockFilter>,
+    mix: &Mix,
+    header: u32,
+    verdict: impl Fn(&Class) -> u32,
+) {
+    program.push(op(LOAD_WORD, header + DESTINATION));
+    program.push(op(MODULO, mix.total()));
+    for class in mix.classes() {
+        program.push(unless(IF_AT_LEAST, class.end));
+        program.push(op(RETURN, verdict(class)));
+    }
+    // Never reached: a remainder is below the end of the last class.
+    program.push(op(RETURN, DROP));
+}
