@@ -9,7 +9,8 @@ use std::time::Duration;
 fn the_self_test_passes_and_a_ring_can_be_dropped_with_thousands_in_flight() {
     let mut uring = Uring::tested(4_096).unwrap();
     // A listener whose backlog is full leaves connects waiting.
-    let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let listener =
+        socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     let any: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
     listener.bind(&any.into()).unwrap();
     listener.listen(0).unwrap();

@@ -88,6 +88,10 @@ pub struct Worker<I: Io> {
     sealed: bool,
 }
 
+/// How long no probe is started after the ring could take none.
+const RING_FULL_PAUSE: Duration = Duration::from_millis(1);
+/// Commands that are carried out between two turns at most.
+const COMMANDS_PER_TURN: usize = 2;
 /// How often figures go to the collector.
 const STATS_EVERY: Duration = Duration::from_secs(1);
 /// Completions for which room is kept.
@@ -133,11 +137,11 @@ impl<I: Io> Worker<I> {
     /// # Errors
     /// Where the world is broken for good.
     pub fn turn(&mut self) -> Result<Flow, IoError> {
-        self.take_commands();
+        let more_commands = self.take_commands();
         let called = self.io.now();
         self.schedule.advance(called);
         let blocked = self.start_due(called);
-        let until = self.wake(called, blocked);
+        let until = if more_commands { called } else { self.wake(called, blocked) };
         let mut completions = std::mem::take(&mut self.completions);
         self.io.wait(until, &mut completions)?;
         self.woken(called, until);
@@ -177,21 +181,23 @@ impl<I: Io> Worker<I> {
 
     // -- commands --
 
-    fn take_commands(&mut self) {
-        loop {
+    /// Carries out some of the commands that wait; true where more do.
+    fn take_commands(&mut self) -> bool {
+        for _ in 0..COMMANDS_PER_TURN {
             match self.commands.try_recv() {
                 Ok(command) => self.obey(command),
-                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Empty) => return false,
                 Err(TryRecvError::Disconnected) => {
                     self.sealed = true;
                     // Only a one-shot run goes on without somebody who could stop it.
                     if self.options.rounds.is_none() && self.stop_by.is_none() {
                         self.stop();
                     }
-                    return;
+                    return false;
                 }
             }
         }
+        true
     }
 
     fn obey(&mut self, command: Command) {
@@ -306,6 +312,9 @@ impl<I: Io> Worker<I> {
         }
         if self.reporter.is_choked() {
             return Blocked::Until(now + crate::limits::BATCH_DELAY);
+        }
+        if self.io.room() == 0 {
+            return Blocked::Until(now + RING_FULL_PAUSE);
         }
         let mut budget = STARTS_PER_TURN.min(self.io.room());
         while let Some(due) = self.schedule.peek() {

@@ -1,0 +1,235 @@
+//! Wiring: workers on their threads, and what keeps them fed. No logic of its own.
+//!
+//! An [`Engine`] is N pinned worker threads with a command channel each, and one channel on which all
+//! their batches of reports come. `daemon` runs it for ever, `oneshot` for a list of targets once.
+
+pub mod daemon;
+pub mod oneshot;
+pub mod resources;
+
+pub use resources::Plan;
+
+use crate::io::IoError;
+use crate::io::uring::{Unsupported, Uring, Waker};
+use crate::limits::{BATCHES_QUEUED, COMMAND_TARGETS};
+use crate::registry::{Addition, Change};
+use crate::report::Batch;
+use crate::schedule::First;
+use crate::worker::{Command, Flow, Keep, Options, Reporter, Worker};
+use crossbeam_channel::{Receiver, Sender, bounded};
+use std::thread::JoinHandle;
+
+/// Commands that wait for one worker; more make the control thread wait.
+const COMMANDS_QUEUED: usize = 64;
+/// Emptied batches that wait for one worker; more are freed.
+const SPARES_QUEUED: usize = 16;
+
+/// Why the engine cannot run: exit status 3.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The kernel lacks or forbids something.
+    #[error(transparent)]
+    Unsupported(#[from] Unsupported),
+    /// The world broke under a running worker.
+    #[error("worker {worker} stopped: {error}")]
+    Worker {
+        /// Which one.
+        worker: usize,
+        /// Why.
+        error: IoError,
+    },
+    /// A resource that cannot be had: what, and the cure.
+    #[error("{0}")]
+    Resources(String),
+}
+
+/// Running workers.
+#[derive(Debug)]
+pub struct Engine {
+    workers: Vec<Handle>,
+    batches: Receiver<Batch>,
+}
+
+/// One worker's thread.
+#[derive(Debug)]
+struct Handle {
+    commands: Sender<Command>,
+    spares: Sender<Batch>,
+    waker: Waker,
+    thread: JoinHandle<Result<(), IoError>>,
+}
+
+impl Engine {
+    /// Starts the workers of `plan`, worker `i` with `options(i)`.
+    ///
+    /// # Errors
+    /// Where io_uring cannot be used, or no thread can be had.
+    pub fn start(
+        plan: &Plan,
+        keep: Keep,
+        options: impl Fn(usize) -> Options,
+    ) -> Result<Self, EngineError> {
+        let (report, batches) = bounded(BATCHES_QUEUED);
+        let start = |worker| {
+            let reports = report.clone();
+            start_worker(worker, plan, keep, options(worker), reports)
+        };
+        let workers = (0..plan.workers).map(start).collect::<Result<_, _>>()?;
+        Ok(Self { workers, batches })
+    }
+
+    /// How many workers there are.
+    #[must_use]
+    pub const fn workers(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// Where all batches of reports come.
+    #[must_use]
+    pub const fn batches(&self) -> &Receiver<Batch> {
+        &self.batches
+    }
+
+    /// By worker: where emptied batches go.
+    #[must_use]
+    pub fn spares(&self) -> Vec<Sender<Batch>> {
+        self.workers.iter().map(|worker| worker.spares.clone()).collect()
+    }
+
+    /// Carries a change of the registry out. Blocks while workers take the commands in.
+    pub fn apply(&self, change: Change, first: First, revision: u64) {
+        for (key, recipe) in change.recipes {
+            self.broadcast(&Command::Recipe(key, recipe));
+        }
+        for targets in change.remove.chunks(COMMAND_TARGETS) {
+            self.broadcast(&Command::Remove(targets.to_vec()));
+        }
+        let shards = self.shards(change.add);
+        for (handle, targets) in self.workers.iter().zip(shards) {
+            handle.add(first, &targets);
+        }
+        self.broadcast(&Command::Revision(revision));
+    }
+
+    /// Splits targets by the worker that owns them. The upper half of the hash chooses the worker; the
+    /// lower half is left for the phase, so that each shard is spread over the whole interval.
+    fn shards(&self, targets: Vec<Addition>) -> Vec<Vec<Addition>> {
+        let mut shards = vec![Vec::new(); self.workers.len()];
+        for target in targets {
+            let shard = (target.hash >> 32) % self.workers.len() as u64;
+            shards[shard as usize].push(target);
+        }
+        shards
+    }
+
+    fn broadcast(&self, command: &Command) {
+        for handle in &self.workers {
+            handle.send(command.clone());
+        }
+    }
+
+    /// The first worker that has ended by itself, which none should.
+    #[must_use]
+    pub fn ended(&self) -> Option<usize> {
+        self.workers.iter().position(|handle| handle.thread.is_finished())
+    }
+
+    /// Stops all workers and waits for their last reports to be taken from [`Engine::batches`] by
+    /// somebody else.
+    ///
+    /// # Errors
+    /// The first worker whose world broke.
+    pub fn stop(self) -> Result<(), EngineError> {
+        self.broadcast(&Command::Stop);
+        self.join()
+    }
+
+    /// Waits for workers that end by themselves (one-shot runs).
+    ///
+    /// # Errors
+    /// As [`Engine::stop`].
+    pub fn join(self) -> Result<(), EngineError> {
+        // The receiver goes first: a worker that waits for room in the channel must not wait for ever.
+        drop(self.batches);
+        let mut result = Ok(());
+        for (worker, handle) in self.workers.into_iter().enumerate() {
+            drop(handle.commands);
+            // A panic of a worker is a bug, and is passed on as one.
+            let ended =
+                handle.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            if let (Err(error), Ok(())) = (ended, &result) {
+                result = Err(EngineError::Worker { worker, error });
+            }
+        }
+        result
+    }
+}
+
+impl Handle {
+    fn add(&self, first: First, targets: &[Addition]) {
+        if targets.is_empty() {
+            return;
+        }
+        self.send(Command::Reserve(targets.len()));
+        for targets in targets.chunks(COMMAND_TARGETS) {
+            self.send(Command::Add(first, targets.to_vec()));
+        }
+    }
+
+    fn send(&self, command: Command) {
+        // A worker that is gone has ended with an error, which `ended` and `stop` tell.
+        let _ = self.commands.send(command);
+        self.waker.wake();
+    }
+}
+
+/// Starts one worker; returns when its ring stands.
+fn start_worker(
+    worker: usize,
+    plan: &Plan,
+    keep: Keep,
+    options: Options,
+    reports: Sender<Batch>,
+) -> Result<Handle, EngineError> {
+    let (commands, orders) = bounded(COMMANDS_QUEUED);
+    let (spares, returned) = bounded(SPARES_QUEUED);
+    let (ready, started) = bounded(1);
+    let (slots, cpu) = (plan.slots, plan.cpu(worker));
+    let thread = std::thread::Builder::new()
+        .name(format!("worker-{worker}"))
+        .spawn(move || {
+            if let Some(cpu) = cpu {
+                resources::pin(cpu);
+            }
+            // One worker's test speaks for all: they run on the same kernel.
+            let uring = if worker == 0 { Uring::tested(slots) } else { Uring::new(slots) };
+            let uring = match uring {
+                Ok(uring) => uring,
+                Err(error) => {
+                    // The starter waits for this, so somebody takes it.
+                    let _ = ready.send(Err(error));
+                    return Ok(());
+                }
+            };
+            let _ = ready.send(Ok(uring.waker()));
+            let reporter = Reporter::new(worker, keep, reports, returned);
+            run(Worker::new(uring, options, orders, reporter))
+        })
+        .map_err(|error| {
+            EngineError::Resources(format!("cannot start a thread: {error}; raise ulimit -u"))
+        })?;
+    match started.recv() {
+        Ok(Ok(waker)) => Ok(Handle { commands, spares, waker, thread }),
+        Ok(Err(error)) => Err(error.into()),
+        Err(_) => {
+            let panic = thread.join().err().unwrap_or_else(|| Box::new("worker ended early"));
+            std::panic::resume_unwind(panic)
+        }
+    }
+}
+
+fn run(mut worker: Worker<Uring>) -> Result<(), IoError> {
+    while worker.turn()? == Flow::Continue {}
+    worker.finish();
+    Ok(())
+}
