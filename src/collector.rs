@@ -1,1 +1,265 @@
-//! collector (being written)
+//! The collector: drains the workers' batches into the state table, keeps sets, history and figures.
+//!
+//! It is the table's only writer, and the one place where a new registry meets the records, so no lock
+//! is needed anywhere. [`Collector`] is the logic, driven by calls with the time as an input;
+//! [`Collector::run`] is the thread around it.
+//!
+//! Order of a reload: the registry is installed here first, then the workers get their commands. So a
+//! report of a new target always finds its home; one of a target that is gone finds none, and is
+//! dropped.
+
+mod tally;
+
+use crate::health::{Observed, Transition};
+use crate::registry::{Group, Registry};
+use crate::report::{Batch, Report, TargetId};
+use crate::table::{
+    Event, GroupSets, ShownState, StateTable, StatsView, Verdict, View, WorkerView, shown_state,
+};
+use crate::time::{Instant, monotonic};
+use crate::wall::Moment;
+use crossbeam_channel::{Receiver, Sender, never, select};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tally::Tally;
+
+/// How often the figures are published at most.
+const PUBLISH_EVERY: Duration = Duration::from_secs(1);
+
+/// What the control thread asks of the collector.
+#[derive(Debug)]
+pub enum Command {
+    /// Make this the registry; answers when it is published.
+    Install(Arc<Registry>, Sender<Result<(), TableFull>>),
+    /// Take in what is in the channel, and end.
+    Stop,
+}
+
+/// The registry uses more ids than the table has places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{ids} target ids, the state table has {capacity}; raise engine.max_targets and restart")]
+pub struct TableFull {
+    /// Ids of the registry.
+    pub ids: usize,
+    /// Places of the table.
+    pub capacity: usize,
+}
+
+/// See the module's head.
+#[derive(Debug)]
+pub struct Collector {
+    table: Arc<StateTable>,
+    view: Arc<View>,
+    /// By group: its name, shared by its events.
+    names: Vec<Arc<str>>,
+    /// By worker.
+    tallies: Vec<Tally>,
+    heard: Vec<Heard>,
+    published: Instant,
+}
+
+/// What a worker last said of itself.
+#[derive(Clone, Copy, Debug)]
+struct Heard {
+    at: Instant,
+    revision: u64,
+}
+
+impl Collector {
+    /// The writer of `table`, for `workers` workers that are about to start.
+    #[must_use]
+    pub fn new(table: Arc<StateTable>, workers: usize, now: Instant) -> Self {
+        let mut collector = Self {
+            view: table.view(),
+            table,
+            names: Vec::new(),
+            tallies: (0..workers).map(|_| Tally::new(now)).collect(),
+            heard: vec![Heard { at: now, revision: 0 }; workers],
+            published: now,
+        };
+        collector.publish(now);
+        collector
+    }
+
+    /// Takes a batch in; gives it back without reports, and with the figures' memory as it came, for
+    /// the worker to use again.
+    pub fn apply(&mut self, mut batch: Batch, now: Instant) -> Batch {
+        for report in &batch.reports {
+            self.take(report);
+        }
+        batch.reports.clear();
+        if let Some(heard) = self.heard.get_mut(batch.worker) {
+            *heard = Heard { at: now, revision: batch.revision.max(heard.revision) };
+            self.table.publish_taken_up(self.taken_up_revision());
+        }
+        if let (Some(stats), Some(tally)) = (&batch.stats, self.tallies.get_mut(batch.worker)) {
+            tally.add(stats, now);
+        }
+        self.tick(now);
+        batch
+    }
+
+    /// Publishes the figures if that is due.
+    pub fn tick(&mut self, now: Instant) {
+        if now.since(self.published) >= PUBLISH_EVERY {
+            self.publish(now);
+        }
+    }
+
+    /// The registry revision that every worker has carried out.
+    #[must_use]
+    pub fn taken_up_revision(&self) -> u64 {
+        self.heard.iter().map(|heard| heard.revision).min().unwrap_or(0)
+    }
+
+    /// Makes `registry` the one that all readers see. A target that it shares with the one before
+    /// keeps its record; one that is new, or that was not probed before, begins anew.
+    ///
+    /// # Errors
+    /// Where the registry uses more ids than the table has places; then nothing has changed.
+    pub fn install(&mut self, registry: Arc<Registry>, now: Instant) -> Result<(), TableFull> {
+        let (ids, capacity) = (registry.homes.len(), self.table.capacity());
+        if !self.table.reserve(ids) {
+            return Err(TableFull { ids, capacity });
+        }
+        let old = Arc::clone(&self.view);
+        let old_places: HashMap<_, _> =
+            old.registry.groups.iter().enumerate().map(|(i, group)| (group.key, i)).collect();
+        let sets = registry.groups.iter().map(|group| {
+            let before = old_places.get(&group.key).map(|&i| (&old.registry.groups[i], i));
+            match before {
+                Some((same, i)) if Arc::ptr_eq(same, group) => Arc::clone(&old.sets[i]),
+                _ => Arc::new(self.sets_of(group, &old.registry, now)),
+            }
+        });
+        let sets = sets.collect();
+        let groups = registry.groups.iter();
+        self.names = groups.clone().map(|group| group.config.name.as_str().into()).collect();
+        let by_id = groups.enumerate().map(|(i, group)| (group.config.id.as_str().into(), i));
+        let by_id = by_id.collect();
+        self.view = Arc::new(View { registry, sets, by_id, installed: now });
+        self.table.publish_view(Arc::clone(&self.view));
+        Ok(())
+    }
+
+    /// Runs until [`Command::Stop`], or until whoever sends commands is gone. Emptied batches go back
+    /// through `recycle`, by worker, unless that is full.
+    pub fn run(
+        mut self,
+        batches: &Receiver<Batch>,
+        recycle: &[Sender<Batch>],
+        commands: &Receiver<Command>,
+    ) {
+        let take_in = |collector: &mut Self, batch: Batch| {
+            let batch = collector.apply(batch, monotonic());
+            if let Some(worker) = recycle.get(batch.worker) {
+                // A full channel has batches enough, and a closed one belongs to a worker that ended.
+                drop(worker.try_send(batch));
+            }
+        };
+        let no_batches = never();
+        let mut open = batches;
+        loop {
+            select! {
+                recv(commands) -> command => match command {
+                    Ok(Command::Install(registry, done)) => {
+                        // Whoever asked may have gone meanwhile; the registry is in force all the same.
+                        let _ = done.send(self.install(registry, monotonic()));
+                    }
+                    Ok(Command::Stop) | Err(_) => break,
+                },
+                recv(open) -> batch => match batch {
+                    Ok(batch) => take_in(&mut self, batch),
+                    Err(_) => open = &no_batches,
+                },
+                default(PUBLISH_EVERY) => self.tick(monotonic()),
+            }
+        }
+        for batch in batches.try_iter() {
+            take_in(&mut self, batch);
+        }
+        self.publish(monotonic());
+    }
+
+    fn take(&self, report: &Report) {
+        let registry = &self.view.registry;
+        let Some(home) = registry.homes.get(report.target.index()) else { return };
+        // An id that is not in use has a home beyond all groups.
+        let Some(group) = registry.groups.get(home.group as usize) else { return };
+        let (index, position) = (home.group as usize, home.position as usize);
+        let before = self.table.verdict(report.target);
+        if before.observed == report.observed {
+            self.table.write(report, before.since);
+        } else if is_probed(group, position) {
+            self.table.write(report, report.at.into());
+            let from = shown_state(group, position, before.observed);
+            let to = shown_state(group, position, report.observed);
+            self.view.sets[index].set_state(position, Some(from), Some(to));
+            self.remember(report, before.observed, index, position);
+        } else {
+            return; // a late report of a target that is no longer probed
+        }
+        let code = before.outcome.map(|outcome| outcome.code);
+        if code != Some(report.outcome.code) {
+            self.view.sets[index].set_code(position, code, Some(report.outcome.code));
+        }
+    }
+
+    fn remember(&self, report: &Report, from: Observed, group: usize, position: usize) {
+        let members = &self.view.registry.groups[group].members;
+        self.table.history().push(Event {
+            seq: 0,
+            at: report.at.into(),
+            target: report.target,
+            group: Arc::clone(&self.names[group]),
+            id: None,
+            endpoint: members.endpoints[position],
+            transition: Transition { from, to: report.observed },
+            outcome: report.outcome,
+        });
+    }
+
+    /// The sets of a group that is new or has changed, from the records; resets those that begin anew.
+    fn sets_of(&self, group: &Group, old: &Registry, now: Instant) -> GroupSets {
+        let sets = GroupSets::new(group.members.targets.len());
+        for (position, &target) in group.members.targets.iter().enumerate() {
+            let verdict = if begins_anew(group, position, target, old) {
+                self.table.reset(target, Observed::Initial, now.into());
+                Verdict { observed: Observed::Initial, outcome: None, since: Moment::from(now) }
+            } else {
+                self.table.verdict(target)
+            };
+            sets.set_state(position, None, Some(shown_state(group, position, verdict.observed)));
+            sets.set_code(position, None, verdict.outcome.map(|outcome| outcome.code));
+        }
+        sets
+    }
+
+    fn publish(&mut self, now: Instant) {
+        let figures: Vec<_> = self.tallies.iter().map(|tally| tally.figures(now)).collect();
+        let total = tally::total(&self.tallies, &figures, now);
+        let workers = figures.into_iter().zip(&self.heard);
+        let workers = workers.map(|(figures, heard)| WorkerView { figures, seen: heard.at });
+        let stats = StatsView { at: now, total, workers: workers.collect() };
+        self.table.publish_stats(Arc::new(stats));
+        self.published = now;
+    }
+}
+
+/// Whether `target`, the member at `position`, starts without a past: it is new, or was not probed.
+fn begins_anew(group: &Group, position: usize, target: TargetId, old: &Registry) -> bool {
+    let home = old.homes.get(target.index());
+    let before = home.and_then(|home| Some((old.groups.get(home.group as usize)?, home.position)));
+    before.is_none_or(|(old_group, old_position)| {
+        is_probed(group, position) && !is_probed(old_group, old_position as usize)
+    })
+}
+
+/// Whether what its worker says is what the member at `position` shows.
+fn is_probed(group: &Group, position: usize) -> bool {
+    shown_state(group, position, Observed::Healthy) == ShownState::Healthy
+}
+
+#[cfg(test)]
+mod tests;

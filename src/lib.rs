@@ -17,6 +17,7 @@ pub mod limits;
 pub mod outcome;
 pub mod rng;
 pub mod time;
+pub mod wall;
 
 // -- what to check (control plane, pure) --
 pub mod recipe;

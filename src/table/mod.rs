@@ -1,1 +1,176 @@
-//! table (being written)
+//! The state table: what is known of every target, in 24 bytes each, read without locks.
+//!
+//! The collector is the only writer; the API and everybody else read. Records lie in chunks that never
+//! move and are allocated when an id in them is first used. What hangs together (registry and group
+//! sets) is published as one [`View`]: a reader that holds a view sees positions and sets that fit.
+//! A view that was replaced stays readable, but is no longer kept up.
+
+mod history;
+mod record;
+mod sets;
+mod shown_state;
+mod stats_view;
+
+pub use history::{Event, History};
+pub use record::{LastProbe, Reading, Verdict};
+pub use sets::{Filter, GroupSets, Positions, StateMask};
+pub use shown_state::{ShownState, shown_state};
+pub use stats_view::{Figures, Percentiles, STUCK_AFTER, StatsView, WorkerView};
+
+use crate::health::Observed;
+use crate::registry::{Group, Registry};
+use crate::report::{Report, TargetId};
+use crate::time::Instant;
+use crate::wall::Moment;
+use arc_swap::ArcSwap;
+use record::Record;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// Records of one chunk: 96 KiB.
+const CHUNK: usize = 4_096;
+
+/// Registry and group sets that belong together.
+#[derive(Debug, Default)]
+pub struct View {
+    /// All targets.
+    pub registry: Arc<Registry>,
+    /// By place in `registry.groups`.
+    pub sets: Vec<Arc<GroupSets>>,
+    /// Place in `registry.groups` by group id.
+    pub by_id: HashMap<Box<str>, usize>,
+    /// When it was installed.
+    pub installed: Instant,
+}
+
+impl View {
+    /// The group called `name`, or whose id that is, with its sets.
+    #[must_use]
+    pub fn group(&self, name: &str) -> Option<(&Arc<Group>, &Arc<GroupSets>)> {
+        let by_name = self.registry.by_name.get(name);
+        let index = *by_name.or_else(|| self.by_id.get(name))?;
+        Some((self.registry.groups.get(index)?, self.sets.get(index)?))
+    }
+}
+
+/// See the module's head.
+#[derive(Debug)]
+pub struct StateTable {
+    epoch: Instant,
+    capacity: usize,
+    chunks: Box<[OnceLock<Box<[Record]>>]>,
+    history: History,
+    view: ArcSwap<View>,
+    stats: ArcSwap<StatsView>,
+    taken_up: AtomicU64,
+}
+
+impl StateTable {
+    /// A table for ids below `capacity`, that counts time from `epoch`.
+    #[must_use]
+    pub fn new(capacity: usize, epoch: Instant) -> Self {
+        Self {
+            epoch,
+            capacity,
+            chunks: (0..capacity.div_ceil(CHUNK)).map(|_| OnceLock::new()).collect(),
+            history: History::default(),
+            view: ArcSwap::from_pointee(View { installed: epoch, ..View::default() }),
+            stats: ArcSwap::from_pointee(StatsView { at: epoch, ..StatsView::default() }),
+            taken_up: AtomicU64::new(0),
+        }
+    }
+
+    /// Ids that the table has places for: those below this.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// All that is known of `target`.
+    #[must_use]
+    pub fn read(&self, target: TargetId) -> Reading {
+        self.record(target)
+            .map_or_else(|| Record::default().read(self.epoch), |record| record.read(self.epoch))
+    }
+
+    /// The verdict on `target` alone; cheaper than [`StateTable::read`].
+    #[must_use]
+    pub fn verdict(&self, target: TargetId) -> Verdict {
+        self.record(target).map_or_else(
+            || Record::default().verdict(self.epoch),
+            |record| record.verdict(self.epoch),
+        )
+    }
+
+    /// The last transitions.
+    #[must_use]
+    pub const fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// Registry and sets as they are now.
+    #[must_use]
+    pub fn view(&self) -> Arc<View> {
+        self.view.load_full()
+    }
+
+    /// The engine's figures, at most a second old while the collector runs.
+    #[must_use]
+    pub fn stats(&self) -> Arc<StatsView> {
+        self.stats.load_full()
+    }
+
+    /// The registry revision that every worker has carried out.
+    #[must_use]
+    pub fn taken_up_revision(&self) -> u64 {
+        self.taken_up.load(Ordering::Acquire)
+    }
+
+    /// Whether the workers have taken up a target of `view` with this verdict: one that is new in a
+    /// registry which not every worker has carried out has not been.
+    #[must_use]
+    pub fn is_taken_up(&self, view: &View, verdict: &Verdict) -> bool {
+        verdict.outcome.is_some()
+            || verdict.since < Moment::from(view.installed)
+            || self.taken_up_revision() >= view.registry.revision
+    }
+
+    /// Allocates the chunks of all ids below `bound`; false where that is above the capacity.
+    pub(crate) fn reserve(&self, bound: usize) -> bool {
+        for chunk in self.chunks.iter().take(bound.div_ceil(CHUNK)) {
+            chunk.get_or_init(|| (0..CHUNK).map(|_| Record::default()).collect());
+        }
+        bound <= self.capacity
+    }
+
+    /// Takes a report in. For the writer only, like all that follows.
+    pub(crate) fn write(&self, report: &Report, since: Moment) {
+        if let Some(record) = self.record(report.target) {
+            record.write(report, since, self.epoch);
+        }
+    }
+
+    /// Forgets all of `target` but `observed`.
+    pub(crate) fn reset(&self, target: TargetId, observed: Observed, since: Moment) {
+        if let Some(record) = self.record(target) {
+            record.reset(observed, since, self.epoch);
+        }
+    }
+
+    pub(crate) fn publish_view(&self, view: Arc<View>) {
+        self.view.store(view);
+    }
+
+    pub(crate) fn publish_stats(&self, stats: Arc<StatsView>) {
+        self.stats.store(stats);
+    }
+
+    pub(crate) fn publish_taken_up(&self, revision: u64) {
+        self.taken_up.store(revision, Ordering::Release);
+    }
+
+    fn record(&self, target: TargetId) -> Option<&Record> {
+        self.chunks.get(target.index() / CHUNK)?.get()?.get(target.index() % CHUNK)
+    }
+}

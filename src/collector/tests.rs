@@ -1,0 +1,306 @@
+use super::*;
+use crate::config::{GroupConfig, HealthCheck, Protocol, Rules};
+use crate::endpoint::Endpoint;
+use crate::outcome::{Code, Outcome, TABLE};
+use crate::recipe::{Close, Handshake};
+use crate::registry::{GroupKey, Home, Members};
+use crate::report::Phases;
+use crate::stats::Stats;
+use crate::table::{Filter, Reading, StateMask};
+use proptest::prelude::*;
+
+const STATES: [Observed; 4] = Observed::ALL;
+
+/// A registry of groups `g0`, `g1`, … with these target ids.
+fn registry(revision: u64, groups: &[&[u32]]) -> Arc<Registry> {
+    let mut registry = Registry { revision, ..Registry::default() };
+    for (index, ids) in groups.iter().enumerate() {
+        for (position, &id) in ids.iter().enumerate() {
+            let unused = Home { group: u32::MAX, position: u32::MAX };
+            let len = registry.homes.len().max(id as usize + 1);
+            registry.homes.resize(len, unused);
+            let place = |n: usize| u32::try_from(n).unwrap();
+            registry.homes[id as usize] = Home { group: place(index), position: place(position) };
+        }
+        let config = group_config(&format!("g{index}"));
+        registry.by_name.insert(config.name.as_str().into(), index);
+        let endpoint =
+            |id: &u32| Endpoint::new(std::net::Ipv4Addr::from(0x7F00_0000 + id).into(), 80);
+        let members = Members {
+            targets: ids.iter().map(|&id| TargetId(id)).collect(),
+            endpoints: ids.iter().map(endpoint).collect(),
+            weights: ids.iter().map(|_| 100).collect(),
+        };
+        let key = GroupKey(u32::try_from(index).unwrap());
+        registry.groups.push(Arc::new(Group { key, config, in_use: true, zones: None, members }));
+    }
+    Arc::new(registry)
+}
+
+fn group_config(name: &str) -> GroupConfig {
+    GroupConfig {
+        name: name.to_owned(),
+        id: format!("sgp-{name}"),
+        rules: Rules::Classic,
+        deregistration_delay: Duration::from_secs(300),
+        port: Some(80),
+        health_check: HealthCheck {
+            enabled: true,
+            protocol: Protocol::Tcp,
+            port: None,
+            interval: Duration::from_secs(10),
+            timeout: Duration::from_secs(5),
+            healthy_threshold: 3,
+            unhealthy_threshold: 3,
+            close: Close::Reset,
+            handshake: Handshake::Half,
+        },
+        targets: Vec::new(),
+        targets_files: Vec::new(),
+    }
+}
+
+fn report(target: u32, at_ms: u64, observed: Observed, code: Code) -> Report {
+    Report {
+        target: TargetId(target),
+        at: Instant::from_millis(at_ms),
+        outcome: Outcome::plain(code),
+        phases: Phases { total_us: u32::try_from(at_ms).unwrap(), ..Phases::default() },
+        observed,
+        streak: 1,
+        transition: None,
+    }
+}
+
+fn batch(worker: usize, revision: u64, reports: Vec<Report>) -> Batch {
+    Batch { worker, revision, reports, stats: None }
+}
+
+fn collector(groups: &[&[u32]]) -> (Collector, Arc<StateTable>) {
+    let table = Arc::new(StateTable::new(10_000, Instant::ZERO));
+    let mut collector = Collector::new(Arc::clone(&table), 2, Instant::ZERO);
+    collector.install(registry(1, groups), Instant::ZERO).unwrap();
+    (collector, table)
+}
+
+/// What the records say, counted one by one, equals what the sets say.
+fn assert_sets_fit(table: &StateTable) {
+    let view = table.view();
+    for (group, sets) in view.registry.groups.iter().zip(&view.sets) {
+        let verdicts: Vec<Verdict> =
+            group.members.targets.iter().map(|&id| table.verdict(id)).collect();
+        let of = |filter: &dyn Fn(usize) -> bool| -> Vec<usize> {
+            (0..verdicts.len()).filter(|&p| filter(p)).collect()
+        };
+        for state in ShownState::ALL {
+            let expect = of(&|p| shown_state(group, p, verdicts[p].observed) == state);
+            let filter = Filter { states: StateMask::only(state), code: None };
+            assert_eq!(sets.positions(filter, 0).collect::<Vec<_>>(), expect, "{state:?}");
+            assert_eq!(sets.count(state) as usize, expect.len());
+        }
+        for row in &TABLE {
+            let expect = of(&|p| verdicts[p].outcome.is_some_and(|o| o.code == row.code));
+            let filter = Filter { states: StateMask::ALL, code: Some(row.code) };
+            assert_eq!(sets.positions(filter, 0).collect::<Vec<_>>(), expect, "{}", row.name);
+            assert_eq!(sets.code_count(row.code) as usize, expect.len());
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn any_reports_leave_records_sets_and_history_as_a_plain_model_has_them(
+        reports in prop::collection::vec((0..110_u32, 0..4_usize, 0..12_usize), 0..400),
+    ) {
+        let ids: Vec<u32> = (0..100).collect();
+        let (mut collector, table) = collector(&[&ids[..30], &ids[30..]]);
+        let mut model = vec![(Observed::Initial, None, 0, 0); 100];
+        let mut transitions = 0;
+        for (n, chunk) in reports.chunks(7).enumerate() {
+            let at = 10 + n as u64;
+            let reports = chunk.iter().map(|&(id, state, code)| {
+                let code = Code::from_index(code).unwrap();
+                if let Some(entry) = model.get_mut(id as usize) {
+                    let changed = entry.0 != STATES[state];
+                    transitions += u64::from(changed);
+                    let since = if changed { at } else { entry.2 };
+                    *entry = (STATES[state], Some(code), since, at);
+                }
+                report(id, at, STATES[state], code)
+            });
+            let empty = collector.apply(batch(0, 1, reports.collect()), Instant::from_millis(at));
+            prop_assert!(empty.reports.is_empty());
+        }
+        for (id, &(observed, code, since, at)) in model.iter().enumerate() {
+            let reading = table.read(TargetId(u32::try_from(id).unwrap()));
+            prop_assert_eq!(reading.verdict.observed, observed);
+            prop_assert_eq!(reading.verdict.outcome.map(|o| o.code), code);
+            prop_assert_eq!(reading.verdict.since, Instant::from_millis(since).into());
+            let last = reading.last.map(|last| last.at);
+            prop_assert_eq!(last, code.map(|_| Instant::from_millis(at).into()));
+        }
+        assert_sets_fit(&table);
+        prop_assert_eq!(table.history().newest(), transitions);
+    }
+}
+
+#[test]
+fn a_new_registry_keeps_what_stays_and_begins_what_is_new() {
+    let (mut collector, table) = collector(&[&[0, 1, 2, 3], &[4]]);
+    let sick = [1, 2, 4].map(|id| report(id, 5, Observed::Unhealthy, Code::L4Con)).to_vec();
+    collector.apply(batch(0, 1, sick), Instant::from_millis(5));
+    let before = table.view();
+
+    // 2 leaves, 9 comes, 1 moves up, and g1 is as it was.
+    let mut next = Arc::into_inner(registry(2, &[&[1, 0, 9, 3], &[4]])).unwrap();
+    next.groups[1] = Arc::clone(&before.registry.groups[1]);
+    collector.install(Arc::new(next), Instant::from_millis(7)).unwrap();
+    let view = table.view();
+    assert!(Arc::ptr_eq(&view.sets[1], &before.sets[1]), "an unchanged group keeps its sets");
+    assert_eq!(table.verdict(TargetId(1)).observed, Observed::Unhealthy);
+    assert_eq!(table.verdict(TargetId(9)).since, Moment(7));
+    assert_eq!(view.sets[0].count(ShownState::Unhealthy), 1);
+    assert!(view.sets[0].shows(0, ShownState::Unhealthy));
+    assert_sets_fit(&table);
+
+    // A late report of the one that left changes nothing, not even the history.
+    let newest = table.history().newest();
+    let late = vec![report(2, 8, Observed::Healthy, Code::L4Ok)];
+    collector.apply(batch(0, 1, late), Instant::from_millis(8));
+    assert_eq!(table.history().newest(), newest);
+    assert_eq!(table.verdict(TargetId(2)).observed, Observed::Unhealthy);
+
+    // Its place is given to another target, which starts without a past.
+    collector.install(registry(3, &[&[1, 2]]), Instant::from_millis(9)).unwrap();
+    assert_eq!(
+        table.read(TargetId(2)),
+        Reading {
+            verdict: Verdict { observed: Observed::Initial, outcome: None, since: Moment(9) },
+            last: None,
+        }
+    );
+    assert_sets_fit(&table);
+}
+
+#[test]
+fn targets_of_a_disabled_check_show_nothing_of_the_past_when_it_is_enabled_again() {
+    let (mut collector, table) = collector(&[&[0, 1]]);
+    let well = vec![report(0, 5, Observed::Healthy, Code::L4Ok)];
+    collector.apply(batch(0, 1, well.clone()), Instant::from_millis(5));
+    let mut off = Arc::into_inner(registry(2, &[&[0, 1]])).unwrap();
+    Arc::get_mut(&mut off.groups[0]).unwrap().config.health_check.enabled = false;
+    collector.install(Arc::new(off), Instant::from_millis(6)).unwrap();
+    assert_eq!(table.view().sets[0].count(ShownState::Unavailable), 2);
+
+    // A report that was on its way when the check was disabled changes no state.
+    let late = vec![report(1, 6, Observed::Healthy, Code::L4Ok)];
+    collector.apply(batch(0, 1, late), Instant::from_millis(6));
+    assert_eq!(table.view().sets[0].count(ShownState::Unavailable), 2);
+
+    collector.install(registry(3, &[&[0, 1]]), Instant::from_millis(7)).unwrap();
+    assert_eq!(table.view().sets[0].count(ShownState::Initial), 2);
+    assert_sets_fit(&table);
+}
+
+#[test]
+fn a_registry_with_too_many_ids_is_refused_and_changes_nothing() {
+    let (mut collector, table) = collector(&[&[0]]);
+    let refused = collector.install(registry(2, &[&[10_000]]), Instant::ZERO);
+    assert_eq!(refused, Err(TableFull { ids: 10_001, capacity: 10_000 }));
+    assert_eq!(table.view().registry.revision, 1);
+}
+
+#[test]
+fn a_revision_is_taken_up_when_the_slowest_worker_says_so() {
+    let (mut collector, table) = collector(&[&[0]]);
+    let fresh = table.verdict(TargetId(0));
+    assert!(!table.is_taken_up(&table.view(), &fresh));
+    collector.apply(batch(0, 1, Vec::new()), Instant::ZERO);
+    assert_eq!(collector.taken_up_revision(), 0);
+    collector.apply(batch(1, 1, Vec::new()), Instant::ZERO);
+    assert_eq!((collector.taken_up_revision(), table.taken_up_revision()), (1, 1));
+    assert!(table.is_taken_up(&table.view(), &fresh));
+    collector.apply(batch(7, 9, Vec::new()), Instant::ZERO);
+    assert_eq!(collector.taken_up_revision(), 1, "an unknown worker counts for nothing");
+}
+
+#[test]
+fn figures_are_published_once_a_second_and_a_silent_worker_is_stuck() {
+    let (mut collector, table) = collector(&[&[0]]);
+    let mut stats = Stats::default();
+    stats.start(Duration::from_secs(3));
+    let with_stats = Batch { stats: Some(Box::new(stats)), ..batch(0, 1, Vec::new()) };
+    let back = collector.apply(with_stats, Instant::from_millis(999));
+    assert!(back.stats.is_some(), "the memory goes back to the worker");
+    assert_eq!(table.stats().total.started, 0);
+    collector.tick(Instant::from_millis(1_000));
+    assert_eq!(table.stats().total.started, 1);
+    assert!(table.stats().is_overloaded());
+
+    collector.apply(batch(0, 1, Vec::new()), Instant::from_millis(5_500));
+    let stats = table.stats();
+    let stuck = |ms| -> Vec<bool> {
+        stats.workers.iter().map(|worker| worker.is_stuck(Instant::from_millis(ms))).collect()
+    };
+    assert_eq!(stuck(5_500), [false, true]);
+    assert_eq!(stuck(5_000), [false, false]);
+    assert!(!stats.is_stale(Instant::from_millis(10_500)));
+    assert!(stats.is_stale(Instant::from_millis(10_501)));
+}
+
+#[test]
+fn racing_readers_never_see_parts_of_two_reports() {
+    let (mut collector, table) = collector(&[&[0]]);
+    let rounds: u64 = 100_000;
+    std::thread::scope(|scope| {
+        let reader = || loop {
+            let reading = table.read(TargetId(0));
+            let Some(last) = reading.last else { continue };
+            // Report n: state, code and status by n % 4, at and total n.
+            let n = last.phases.total_us % 4;
+            let outcome = reading.verdict.outcome.unwrap();
+            assert_eq!(u32::from(outcome.status), 100 + n);
+            assert_eq!(outcome.code as u32, n);
+            assert_eq!(reading.verdict.observed as u32, n);
+            assert_eq!(reading.verdict.since, last.at, "every report changes the state");
+            assert_eq!(last.at.0.rem_euclid(4_096), i64::from(last.phases.total_us));
+            if last.at.0 >= i64::try_from(rounds).unwrap() {
+                break;
+            }
+        };
+        scope.spawn(reader);
+        scope.spawn(reader);
+        for n in 1..=rounds {
+            let kind = usize::try_from(n % 4).unwrap();
+            let mut report = report(0, n, STATES[kind], Code::from_index(kind).unwrap());
+            report.outcome.status = 100 + u16::try_from(kind).unwrap();
+            report.phases.total_us = u32::try_from(n % 4_096).unwrap();
+            collector.apply(batch(0, 1, vec![report]), Instant::from_millis(n));
+        }
+    });
+}
+
+#[test]
+fn the_thread_installs_takes_in_recycles_and_ends() {
+    use crossbeam_channel::{bounded, unbounded};
+    let table = Arc::new(StateTable::new(100, monotonic()));
+    let collector = Collector::new(Arc::clone(&table), 1, monotonic());
+    let (commands, commands_end) = unbounded();
+    let (batches, batches_end) = bounded(4);
+    let (recycle, spares) = bounded(1);
+    let thread = std::thread::spawn(move || collector.run(&batches_end, &[recycle], &commands_end));
+    let (done, installed) = bounded(1);
+    commands.send(Command::Install(registry(1, &[&[0, 1]]), done)).unwrap();
+    installed.recv().unwrap().unwrap();
+    batches.send(batch(0, 1, vec![report(1, 5, Observed::Healthy, Code::L4Ok)])).unwrap();
+    assert!(spares.recv().unwrap().reports.is_empty());
+    assert_eq!(table.view().sets[0].count(ShownState::Healthy), 1);
+
+    // What is in the channel when the stop comes is still taken in; a closed channel is no stop.
+    batches.send(batch(0, 1, vec![report(0, 6, Observed::Unhealthy, Code::L4Con)])).unwrap();
+    drop(batches);
+    commands.send(Command::Stop).unwrap();
+    thread.join().unwrap();
+    assert_eq!(table.view().sets[0].count(ShownState::Unhealthy), 1);
+}

@@ -1,0 +1,230 @@
+//! The last transitions, in a ring of bounded size: the collector writes, readers never wait.
+//!
+//! An event names its target by itself (group, id, address), because it outlives the target. Each
+//! place of the ring is an `ArcSwapOption`: a reader gets a whole event or none, and what was
+//! overwritten meanwhile is seen by its sequence number. Places are allocated in chunks when they are
+//! first used. Events of one target are found through chains by a hash of its id, so that the answer
+//! for one target does not read the whole ring.
+
+use crate::endpoint::Endpoint;
+use crate::health::Transition;
+use crate::limits::EVENTS_MAX;
+use crate::outcome::Outcome;
+use crate::report::TargetId;
+use crate::wall::Moment;
+use arc_swap::ArcSwapOption;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+const CHUNK: usize = 1_024;
+/// Chains; a power of two.
+const CHAINS: usize = 1 << 14;
+/// Events of a chain that one question looks at, its own target's or not.
+const CHAIN_STEPS_MAX: usize = 1_000;
+
+/// One change of a target's observed state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Counts all events of this run, from 1, without a gap.
+    pub seq: u64,
+    /// When.
+    pub at: Moment,
+    /// Its place in the state table, which may have another owner by now.
+    pub target: TargetId,
+    /// Name of its group.
+    pub group: Arc<str>,
+    /// Its id, where that is not its address.
+    pub id: Option<Box<str>>,
+    /// Its address and traffic port.
+    pub endpoint: Endpoint,
+    /// From which state to which.
+    pub transition: Transition,
+    /// The outcome that brought it.
+    pub outcome: Outcome,
+}
+
+impl Event {
+    /// The target's id: as given, or its address.
+    #[must_use]
+    pub fn id(&self) -> String {
+        self.id.as_deref().map_or_else(|| self.endpoint.ip().to_string(), str::to_owned)
+    }
+}
+
+#[derive(Debug)]
+struct Link {
+    event: Event,
+    /// The event before this one in its chain; 0: none.
+    before: u64,
+}
+
+/// See the module's head.
+#[derive(Debug)]
+pub struct History {
+    capacity: u64,
+    chunks: Box<[OnceLock<Box<[ArcSwapOption<Link>]>>]>,
+    /// The newest event of each chain; 0: none.
+    chains: Box<[AtomicU64]>,
+    /// The newest event of all; 0: none.
+    newest: AtomicU64,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self::with_capacity(EVENTS_MAX)
+    }
+}
+
+impl History {
+    /// A ring of `capacity` events, at least 1.
+    #[must_use]
+    pub fn with_capacity(capacity: usize) -> Self {
+        let capacity = capacity.max(1);
+        Self {
+            capacity: capacity as u64,
+            chunks: (0..capacity.div_ceil(CHUNK)).map(|_| OnceLock::new()).collect(),
+            chains: (0..CHAINS).map(|_| AtomicU64::new(0)).collect(),
+            newest: AtomicU64::new(0),
+        }
+    }
+
+    /// The newest event's seq; 0 before the first.
+    #[must_use]
+    pub fn newest(&self) -> u64 {
+        self.newest.load(Ordering::Acquire)
+    }
+
+    /// At most `limit` events after `seq` and not before `oldest`, oldest first.
+    #[must_use]
+    pub fn since(&self, seq: u64, limit: usize, oldest: Moment) -> Vec<Event> {
+        let newest = self.newest();
+        let first = seq.saturating_add(1).max((newest + 1).saturating_sub(self.capacity)).max(1);
+        (first..=newest)
+            .filter_map(|seq| self.get(seq))
+            .filter(|link| link.event.at >= oldest)
+            .map(|link| link.event.clone())
+            .take(limit)
+            .collect()
+    }
+
+    /// At most `limit` events of `target` that `is_of_it` (its place may have had another owner),
+    /// newest first.
+    #[must_use]
+    pub fn of_target(
+        &self,
+        target: TargetId,
+        limit: usize,
+        is_of_it: impl Fn(&Event) -> bool,
+    ) -> Vec<Event> {
+        let mut events = Vec::new();
+        let mut next = self.chains[chain(target)].load(Ordering::Acquire);
+        for _ in 0..CHAIN_STEPS_MAX {
+            let Some(link) = self.get(next).filter(|_| events.len() < limit) else { break };
+            if link.event.target == target && is_of_it(&link.event) {
+                events.push(link.event.clone());
+            }
+            next = link.before;
+        }
+        events
+    }
+
+    /// Appends an event, whose seq is set here. For the writer only.
+    pub(crate) fn push(&self, mut event: Event) {
+        let seq = self.newest.load(Ordering::Relaxed) + 1;
+        event.seq = seq;
+        let head = &self.chains[chain(event.target)];
+        let link = Link { event, before: head.load(Ordering::Relaxed) };
+        let (chunk, place) = self.place(seq);
+        let empty = || (0..CHUNK).map(|_| ArcSwapOption::empty()).collect();
+        self.chunks[chunk].get_or_init(empty)[place].store(Some(Arc::new(link)));
+        head.store(seq, Ordering::Release);
+        self.newest.store(seq, Ordering::Release);
+    }
+
+    fn get(&self, seq: u64) -> Option<arc_swap::Guard<Arc<Link>>> {
+        let (chunk, place) = self.place(seq);
+        let link = self.chunks[chunk].get()?[place].load();
+        let link = arc_swap::Guard::into_inner(link)?;
+        (link.event.seq == seq).then(|| arc_swap::Guard::from_inner(link))
+    }
+
+    fn place(&self, seq: u64) -> (usize, usize) {
+        // The remainder is below `capacity`, which came from a usize.
+        let index = usize::try_from(seq % self.capacity).unwrap_or(0);
+        (index / CHUNK, index % CHUNK)
+    }
+}
+
+const fn chain(target: TargetId) -> usize {
+    target.index() % CHAINS
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::health::Observed;
+    use crate::outcome::Code;
+
+    pub(crate) fn event(target: u32, at: i64) -> Event {
+        Event {
+            seq: 0,
+            at: Moment(at),
+            target: TargetId(target),
+            group: "g".into(),
+            id: None,
+            endpoint: Endpoint::new([127, 0, 0, 1].into(), 80),
+            transition: Transition { from: Observed::Initial, to: Observed::Healthy },
+            outcome: Outcome::plain(Code::L4Ok),
+        }
+    }
+
+    fn seqs(events: &[Event]) -> Vec<u64> {
+        events.iter().map(|event| event.seq).collect()
+    }
+
+    #[test]
+    fn the_ring_keeps_the_newest_and_counts_without_a_gap() {
+        let history = History::with_capacity(10);
+        assert_eq!(history.since(0, 100, Moment(0)), []);
+        for i in 0..25 {
+            history.push(event(i % 3, i64::from(i)));
+        }
+        let all = Moment(i64::MIN);
+        assert_eq!(seqs(&history.since(0, 100, all)), (16..=25).collect::<Vec<_>>());
+        assert_eq!(seqs(&history.since(20, 2, all)), [21, 22]);
+        assert_eq!(seqs(&history.since(25, 2, all)), []);
+        assert_eq!(seqs(&history.since(u64::MAX, 2, all)), []);
+        assert_eq!(seqs(&history.since(0, 100, Moment(23))), [24, 25]);
+    }
+
+    #[test]
+    fn events_of_one_target_come_newest_first_and_only_its_own() {
+        let history = History::with_capacity(8);
+        let (a, b) = (1, 1 + u32::try_from(CHAINS).unwrap());
+        for i in 0..12 {
+            history.push(event(if i % 2 == 0 { a } else { b }, i));
+        }
+        let of = |id, limit| seqs(&history.of_target(TargetId(id), limit, |_| true));
+        assert_eq!(of(a, 100), [11, 9, 7, 5]);
+        assert_eq!(of(b, 2), [12, 10]);
+        assert_eq!(of(2, 100), []);
+        let young = history.of_target(TargetId(a), 9, |event| event.at.0 > 8);
+        assert_eq!(seqs(&young), [11]);
+    }
+
+    #[test]
+    fn readers_that_race_with_the_writer_see_whole_events_in_order() {
+        let history = History::with_capacity(64);
+        std::thread::scope(|scope| {
+            scope.spawn(|| (0..20_000).for_each(|i| history.push(event(i, i64::from(i)))));
+            while history.newest() < 20_000 {
+                let events = history.since(0, 64, Moment(0));
+                for event in &events {
+                    assert_eq!(event.at.0 + 1, i64::try_from(event.seq).unwrap());
+                    assert_eq!(u64::from(event.target.0) + 1, event.seq);
+                }
+                assert!(events.is_sorted_by_key(|event| event.seq));
+            }
+        });
+    }
+}

@@ -1,0 +1,278 @@
+//! One target's record: three 64-bit atomics, 24 bytes, one writer, any number of readers.
+//!
+//! ```text
+//! verdict  since 38 | detail 9 | status 10 | code 4 | has outcome 1 | observed 2
+//! last     at 44 | streak 16 | count 3 | being written 1
+//! phases   total 16 | first byte 16 | tls 16 | connect 16
+//! ```
+//!
+//! Each word is whole by itself, so a verdict (state, code, status, detail, since) is never torn. The
+//! three together are a sequence lock (Hans Boehm, "Can seqlocks get along with programming language
+//! memory models?", 2012): the writer marks `last` before it touches the others, the reader looks at
+//! `last` before and after. A reader never waits: after [`READS_MAX`] tries it takes what it has.
+//!
+//! Precision: times are milliseconds; phases keep 12 significant bits (an error below 0.025 %).
+//! A record of zeros is that of a target that nothing is known of.
+
+use crate::health::Observed;
+use crate::outcome::{Code, Detail, Outcome};
+use crate::report::{Phases, Report};
+use crate::time::Instant;
+use crate::wall::Moment;
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+
+/// Tries of a reader to get three words of the same report.
+const READS_MAX: usize = 16;
+const SINCE_BITS: u32 = 38;
+/// `since` may lie before the table's epoch (a state that was remembered), so zero is 4.3 years
+/// before it.
+const SINCE_BIAS: i64 = 1 << (SINCE_BITS - 1);
+const SINCE_SHIFT: u32 = 64 - SINCE_BITS;
+const AT_MAX: u64 = (1 << 44) - 1;
+const BEING_WRITTEN: u64 = 1;
+const COUNT_STEP: u64 = 2;
+const COUNT_MASK: u64 = 0b1110;
+
+/// What is known of a target's state; read from one word, so its parts belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The observed state.
+    pub observed: Observed,
+    /// The last outcome; none before the first.
+    pub outcome: Option<Outcome>,
+    /// Since when the state has been this one.
+    pub since: Moment,
+}
+
+/// The last probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LastProbe {
+    /// When it was over.
+    pub at: Moment,
+    /// Consecutive passes (positive) or failures (negative).
+    pub streak: i16,
+    /// How long its phases took.
+    pub phases: Phases,
+}
+
+/// All that the table knows of a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// State and last outcome.
+    pub verdict: Verdict,
+    /// The last probe; none before the first.
+    pub last: Option<LastProbe>,
+}
+
+/// See the module's head.
+#[derive(Debug, Default)]
+pub(super) struct Record {
+    verdict: AtomicU64,
+    last: AtomicU64,
+    phases: AtomicU64,
+}
+
+impl Record {
+    /// The verdict alone.
+    pub(super) fn verdict(&self, epoch: Instant) -> Verdict {
+        unpack_verdict(self.verdict.load(Ordering::Acquire), epoch)
+    }
+
+    /// Verdict and last probe, of the same report unless the writer was faster [`READS_MAX`] times.
+    pub(super) fn read(&self, epoch: Instant) -> Reading {
+        let mut words = (0, 0, 0);
+        for _ in 0..READS_MAX {
+            let before = self.last.load(Ordering::Acquire);
+            let verdict = self.verdict.load(Ordering::Relaxed);
+            let phases = self.phases.load(Ordering::Relaxed);
+            fence(Ordering::Acquire);
+            let after = self.last.load(Ordering::Relaxed);
+            words = (verdict, after, phases);
+            if before == after && before & BEING_WRITTEN == 0 {
+                break;
+            }
+            std::hint::spin_loop();
+        }
+        let verdict = unpack_verdict(words.0, epoch);
+        let last = verdict.outcome.map(|_| unpack_last(words.1, words.2, epoch));
+        Reading { verdict, last }
+    }
+
+    /// Takes a report in; `since` is that of the verdict to write. For the writer only.
+    pub(super) fn write(&self, report: &Report, since: Moment, epoch: Instant) {
+        let verdict = Verdict { observed: report.observed, outcome: Some(report.outcome), since };
+        let last = pack_last(report.at, report.streak, epoch);
+        self.store(pack_verdict(verdict, epoch), last, pack_phases(report.phases));
+    }
+
+    /// Forgets all but the given state: the target is new, or its state was remembered. For the
+    /// writer only.
+    pub(super) fn reset(&self, observed: Observed, since: Moment, epoch: Instant) {
+        let verdict = Verdict { observed, outcome: None, since };
+        self.store(pack_verdict(verdict, epoch), 0, 0);
+    }
+
+    fn store(&self, verdict: u64, last: u64, phases: u64) {
+        let old = self.last.load(Ordering::Relaxed);
+        self.last.store(old | BEING_WRITTEN, Ordering::Relaxed);
+        fence(Ordering::Release);
+        self.verdict.store(verdict, Ordering::Relaxed);
+        self.phases.store(phases, Ordering::Relaxed);
+        let count = (old & COUNT_MASK).wrapping_add(COUNT_STEP) & COUNT_MASK;
+        self.last.store(last | count, Ordering::Release);
+    }
+}
+
+fn pack_verdict(verdict: Verdict, epoch: Instant) -> u64 {
+    let since = verdict.since.0.saturating_sub(Moment::from(epoch).0).saturating_add(SINCE_BIAS);
+    let since = since.clamp(0, (1 << SINCE_BITS) - 1).unsigned_abs();
+    let known = match verdict.outcome {
+        None => 0,
+        Some(outcome) => {
+            let status = u64::from(outcome.status.min(1_023));
+            let detail = u64::from(outcome.detail.to_bits());
+            1 << 2 | (outcome.code as u64) << 3 | status << 7 | detail << 17
+        }
+    };
+    since << SINCE_SHIFT | known | verdict.observed as u64
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "each part is masked to its size")]
+fn unpack_verdict(word: u64, epoch: Instant) -> Verdict {
+    let observed = Observed::ALL[(word & 0b11) as usize];
+    let since = i64::try_from(word >> SINCE_SHIFT).unwrap_or(0) - SINCE_BIAS;
+    let code = Code::from_index((word >> 3 & 0xF) as usize).filter(|_| word & 1 << 2 != 0);
+    let outcome = code.map(|code| Outcome {
+        code,
+        status: (word >> 7 & 0x3FF) as u16,
+        detail: Detail::from_bits((word >> 17 & 0x1FF) as u16),
+    });
+    Verdict { observed, outcome, since: Moment(Moment::from(epoch).0.saturating_add(since)) }
+}
+
+fn pack_last(at: Instant, streak: i16, epoch: Instant) -> u64 {
+    let at = at.as_millis().saturating_sub(epoch.as_millis()).min(AT_MAX);
+    at << 20 | u64::from(streak.cast_unsigned()) << 4
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the streak is masked to its size")]
+fn unpack_last(last: u64, phases: u64, epoch: Instant) -> LastProbe {
+    let at = Instant::from_millis(epoch.as_millis() + (last >> 20)).into();
+    let streak = ((last >> 4 & 0xFFFF) as u16).cast_signed();
+    LastProbe { at, streak, phases: unpack_phases(phases) }
+}
+
+fn pack_phases(phases: Phases) -> u64 {
+    let Phases { connect_us, tls_us, first_byte_us, total_us } = phases;
+    let part = |us: Option<u32>| u64::from(us.map_or(ABSENT, pack_float));
+    part(connect_us) | part(tls_us) << 16 | part(first_byte_us) << 32 | part(Some(total_us)) << 48
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "each part is masked to its size")]
+fn unpack_phases(word: u64) -> Phases {
+    let part = |shift: u32| unpack_float((word >> shift) as u16);
+    Phases {
+        connect_us: part(0),
+        tls_us: part(16),
+        first_byte_us: part(32),
+        total_us: part(48).unwrap_or(0),
+    }
+}
+
+/// No time: the phase was not reached. Above every packed time.
+const ABSENT: u16 = 0xFFFF;
+const MANTISSA_BITS: u32 = 11;
+
+/// A time in 16 bits: 5 of exponent, 11 of mantissa with a hidden bit; exact below 4096, else rounded
+/// to the nearest of 12 significant bits.
+#[expect(clippy::cast_possible_truncation, reason = "12 significant bits, the top one hidden")]
+fn pack_float(us: u32) -> u16 {
+    let us = u64::from(us);
+    let bits = u64::BITS - us.leading_zeros();
+    let shift = bits.saturating_sub(MANTISSA_BITS + 1);
+    let mut rounded = (us + (1 << shift >> 1)) >> shift;
+    let mut exponent = shift;
+    if rounded >> (MANTISSA_BITS + 1) != 0 {
+        rounded >>= 1;
+        exponent += 1;
+    }
+    if rounded < 1 << MANTISSA_BITS {
+        return rounded as u16;
+    }
+    ((exponent + 1) << MANTISSA_BITS | (rounded as u32 & ((1 << MANTISSA_BITS) - 1))) as u16
+}
+
+fn unpack_float(bits: u16) -> Option<u32> {
+    if bits == ABSENT {
+        return None;
+    }
+    let exponent = u32::from(bits >> MANTISSA_BITS);
+    let mantissa = u64::from(bits) & ((1 << MANTISSA_BITS) - 1);
+    let us = match exponent {
+        0 => mantissa,
+        _ => (mantissa | 1 << MANTISSA_BITS) << (exponent - 1),
+    };
+    Some(u32::try_from(us).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::{Cause, TABLE};
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_record_takes_24_bytes() {
+        assert_eq!(size_of::<Record>(), 24);
+    }
+
+    #[test]
+    fn zeros_are_a_target_that_nothing_is_known_of() {
+        let reading = Record::default().read(Instant::ZERO);
+        assert_eq!(reading.verdict.observed, Observed::Initial);
+        assert_eq!((reading.verdict.outcome, reading.last), (None, None));
+    }
+
+    #[test]
+    fn every_verdict_survives_packing() {
+        let epoch = Instant::from_millis(123_456);
+        for observed in Observed::ALL {
+            for row in &TABLE {
+                for since in [-100_000_000_000, 0, 123_455, 123_456, 100_000_000_000] {
+                    let detail = Detail::Cause(Cause::StartedLate);
+                    let outcome = Some(Outcome { code: row.code, status: 599, detail });
+                    let verdict = Verdict { observed, outcome, since: Moment(since) };
+                    assert_eq!(unpack_verdict(pack_verdict(verdict, epoch), epoch), verdict);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_since_out_of_range_is_clamped_and_harms_nothing_else() {
+        for since in [i64::MIN, i64::MAX] {
+            let outcome = Some(Outcome::plain(Code::L4Ok));
+            let verdict = Verdict { observed: Observed::Healthy, outcome, since: Moment(since) };
+            let back = unpack_verdict(pack_verdict(verdict, Instant::ZERO), Instant::ZERO);
+            assert_eq!((back.observed, back.outcome), (verdict.observed, outcome));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn phases_keep_twelve_significant_bits(us in any::<u32>()) {
+            let back = unpack_float(pack_float(us)).unwrap();
+            prop_assert!(f64::from(back.abs_diff(us)) <= f64::from(us) * 0.000_25);
+            prop_assert!(us >= 4_096 || back == us);
+            prop_assert!(pack_float(us) != ABSENT);
+        }
+
+        #[test]
+        fn last_probes_survive_packing(at in 0..1_u64 << 43, streak in any::<i16>()) {
+            let epoch = Instant::from_millis(77);
+            let at = Instant::from_millis(at + 77);
+            let last = unpack_last(pack_last(at, streak, epoch), 0, epoch);
+            prop_assert_eq!((last.at, last.streak), (at.into(), streak));
+        }
+    }
+}
