@@ -14,12 +14,12 @@ use crate::health::{Observed, Transition};
 use crate::registry::{Group, Registry};
 use crate::report::{Batch, Report, TargetId};
 use crate::table::{
-    Event, GroupSets, ShownState, StateTable, StatsView, Verdict, View, WorkerView, shown_state,
+    Event, GroupSets, StateTable, StatsView, Verdict, View, WorkerView, shown_state,
 };
 use crate::time::{Instant, monotonic};
 use crate::wall::Moment;
 use crossbeam_channel::{Receiver, Sender, never, select};
-use std::collections::HashMap;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 use tally::Tally;
@@ -124,16 +124,8 @@ impl Collector {
             return Err(TableFull { ids, capacity });
         }
         let old = Arc::clone(&self.view);
-        let old_places: HashMap<_, _> =
-            old.registry.groups.iter().enumerate().map(|(i, group)| (group.key, i)).collect();
-        let sets = registry.groups.iter().map(|group| {
-            let before = old_places.get(&group.key).map(|&i| (&old.registry.groups[i], i));
-            match before {
-                Some((same, i)) if Arc::ptr_eq(same, group) => Arc::clone(&old.sets[i]),
-                _ => Arc::new(self.sets_of(group, &old.registry, now)),
-            }
-        });
-        let sets = sets.collect();
+        let sets = registry.groups.iter();
+        let sets = sets.map(|group| Arc::new(self.sets_of(group, &old.registry, now))).collect();
         let groups = registry.groups.iter();
         self.names = groups.clone().map(|group| group.config.name.as_str().into()).collect();
         let by_id = groups.enumerate().map(|(i, group)| (group.config.id.as_str().into(), i));
@@ -191,7 +183,7 @@ impl Collector {
         let before = self.table.verdict(report.target);
         if before.observed == report.observed {
             self.table.write(report, before.since);
-        } else if is_probed(group, position) {
+        } else if group.is_probed(position) {
             self.table.write(report, report.at.into());
             let from = shown_state(group, position, before.observed);
             let to = shown_state(group, position, report.observed);
@@ -213,14 +205,17 @@ impl Collector {
             at: report.at.into(),
             target: report.target,
             group: Arc::clone(&self.names[group]),
-            id: None,
+            id: match members.get(position).id {
+                Cow::Borrowed(given) => Some(given.into()),
+                Cow::Owned(_address) => None,
+            },
             endpoint: members.endpoints[position],
             transition: Transition { from, to: report.observed },
             outcome: report.outcome,
         });
     }
 
-    /// The sets of a group that is new or has changed, from the records; resets those that begin anew.
+    /// The sets of a group from its records; resets those that begin anew.
     fn sets_of(&self, group: &Group, old: &Registry, now: Instant) -> GroupSets {
         let sets = GroupSets::new(group.members.targets.len());
         for (position, &target) in group.members.targets.iter().enumerate() {
@@ -249,16 +244,9 @@ impl Collector {
 
 /// Whether `target`, the member at `position`, starts without a past: it is new, or was not probed.
 fn begins_anew(group: &Group, position: usize, target: TargetId, old: &Registry) -> bool {
-    let home = old.homes.get(target.index());
-    let before = home.and_then(|home| Some((old.groups.get(home.group as usize)?, home.position)));
-    before.is_none_or(|(old_group, old_position)| {
-        is_probed(group, position) && !is_probed(old_group, old_position as usize)
+    old.home(target).is_none_or(|(old_group, old_position)| {
+        group.is_probed(position) && !old_group.is_probed(old_position)
     })
-}
-
-/// Whether what its worker says is what the member at `position` shows.
-fn is_probed(group: &Group, position: usize) -> bool {
-    shown_state(group, position, Observed::Healthy) == ShownState::Healthy
 }
 
 #[cfg(test)]

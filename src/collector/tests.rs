@@ -1,51 +1,78 @@
 use super::*;
-use crate::config::{GroupConfig, HealthCheck, Protocol, Rules};
+use crate::config::{
+    ApiConfig, Backend, Config, EngineConfig, GroupConfig, HealthCheck, Lifecycle, Protocol, Rules,
+    StateConfig, TargetConfig,
+};
 use crate::endpoint::Endpoint;
 use crate::outcome::{Code, Outcome, TABLE};
 use crate::recipe::{Close, Handshake};
-use crate::registry::{GroupKey, Home, Members};
-use crate::report::Phases;
+use crate::registry::IdAllocator;
+use crate::report::{Phases, TargetId};
 use crate::stats::Stats;
-use crate::table::{Filter, Reading, StateMask};
+use crate::table::{Filter, Reading, ShownState, StateMask};
 use proptest::prelude::*;
 
 const STATES: [Observed; 4] = Observed::ALL;
 
-/// A registry of groups `g0`, `g1`, … with these target ids.
-fn registry(revision: u64, groups: &[&[u32]]) -> Arc<Registry> {
-    let mut registry = Registry { revision, ..Registry::default() };
-    for (index, ids) in groups.iter().enumerate() {
-        for (position, &id) in ids.iter().enumerate() {
-            let unused = Home { group: u32::MAX, position: u32::MAX };
-            let len = registry.homes.len().max(id as usize + 1);
-            registry.homes.resize(len, unused);
-            let place = |n: usize| u32::try_from(n).unwrap();
-            registry.homes[id as usize] = Home { group: place(index), position: place(position) };
-        }
-        let config = group_config(&format!("g{index}"));
-        registry.by_name.insert(config.name.as_str().into(), index);
-        let endpoint =
-            |id: &u32| Endpoint::new(std::net::Ipv4Addr::from(0x7F00_0000 + id).into(), 80);
-        let members = Members {
-            targets: ids.iter().map(|&id| TargetId(id)).collect(),
-            endpoints: ids.iter().map(endpoint).collect(),
-            weights: ids.iter().map(|_| 100).collect(),
-        };
-        let key = GroupKey(u32::try_from(index).unwrap());
-        registry.groups.push(Arc::new(Group { key, config, in_use: true, zones: None, members }));
-    }
-    Arc::new(registry)
+/// One registry after another, as reloads make them. Targets are named by the last two bytes of
+/// their address; ids are dense, so the first registry's targets have the ids 0, 1, 2, …
+#[derive(Default)]
+struct Reloads {
+    ids: IdAllocator,
+    last: Arc<Registry>,
 }
 
-fn group_config(name: &str) -> GroupConfig {
+impl Reloads {
+    /// The registry of groups `g0`, `g1`, … with these targets.
+    fn next(&mut self, groups: &[&[u32]]) -> Arc<Registry> {
+        self.next_with(groups, true)
+    }
+
+    fn next_with(&mut self, groups: &[&[u32]], enabled: bool) -> Arc<Registry> {
+        let groups = groups.iter().enumerate();
+        let config = config(groups.map(|(i, names)| group_config(i, names, enabled)).collect());
+        self.last = Arc::new(Registry::build(&config, Some(&self.last), &mut self.ids).0);
+        Arc::clone(&self.last)
+    }
+}
+
+fn config(groups: Vec<GroupConfig>) -> Config {
+    Config {
+        file: "test.toml".into(),
+        engine: EngineConfig {
+            workers: None,
+            max_in_flight: None,
+            backend: Backend::Auto,
+            max_targets: 10_000,
+        },
+        api: ApiConfig { socket: "api.sock".into(), socket_mode: 0o660, socket_group: None },
+        state: StateConfig {
+            dir: None,
+            snapshot_interval: Duration::from_secs(60),
+            snapshot_max_age: Duration::from_secs(3_600),
+        },
+        load_balancers: Vec::new(),
+        listeners: Vec::new(),
+        groups,
+    }
+}
+
+fn group_config(index: usize, names: &[u32], enabled: bool) -> GroupConfig {
+    let target = |name: &u32| TargetConfig {
+        id: (name % 2 == 1).then(|| format!("i-{name}").into()),
+        endpoint: Endpoint::new(std::net::Ipv4Addr::from(0x7F00_0000 + name).into(), 80),
+        zone: None,
+        weight: None,
+        lifecycle: Lifecycle::Running,
+    };
     GroupConfig {
-        name: name.to_owned(),
-        id: format!("sgp-{name}"),
+        name: format!("g{index}"),
+        id: format!("tg-g{index}"),
         rules: Rules::Classic,
         deregistration_delay: Duration::from_secs(300),
         port: Some(80),
         health_check: HealthCheck {
-            enabled: true,
+            enabled,
             protocol: Protocol::Tcp,
             port: None,
             interval: Duration::from_secs(10),
@@ -55,7 +82,7 @@ fn group_config(name: &str) -> GroupConfig {
             close: Close::Reset,
             handshake: Handshake::Half,
         },
-        targets: Vec::new(),
+        targets: names.iter().map(target).collect(),
         targets_files: Vec::new(),
     }
 }
@@ -76,11 +103,12 @@ fn batch(worker: usize, revision: u64, reports: Vec<Report>) -> Batch {
     Batch { worker, revision, reports, stats: None }
 }
 
-fn collector(groups: &[&[u32]]) -> (Collector, Arc<StateTable>) {
+fn collector(groups: &[&[u32]]) -> (Collector, Arc<StateTable>, Reloads) {
+    let mut reloads = Reloads::default();
     let table = Arc::new(StateTable::new(10_000, Instant::ZERO));
     let mut collector = Collector::new(Arc::clone(&table), 2, Instant::ZERO);
-    collector.install(registry(1, groups), Instant::ZERO).unwrap();
-    (collector, table)
+    collector.install(reloads.next(groups), Instant::ZERO).unwrap();
+    (collector, table, reloads)
 }
 
 /// What the records say, counted one by one, equals what the sets say.
@@ -114,7 +142,7 @@ proptest! {
         reports in prop::collection::vec((0..110_u32, 0..4_usize, 0..12_usize), 0..400),
     ) {
         let ids: Vec<u32> = (0..100).collect();
-        let (mut collector, table) = collector(&[&ids[..30], &ids[30..]]);
+        let (mut collector, table, _) = collector(&[&ids[..30], &ids[30..]]);
         let mut model = vec![(Observed::Initial, None, 0, 0); 100];
         let mut transitions = 0;
         for (n, chunk) in reports.chunks(7).enumerate() {
@@ -147,21 +175,24 @@ proptest! {
 
 #[test]
 fn a_new_registry_keeps_what_stays_and_begins_what_is_new() {
-    let (mut collector, table) = collector(&[&[0, 1, 2, 3], &[4]]);
+    let (mut collector, table, mut reloads) = collector(&[&[10, 11, 12, 13], &[20]]);
     let sick = [1, 2, 4].map(|id| report(id, 5, Observed::Unhealthy, Code::L4Con)).to_vec();
     collector.apply(batch(0, 1, sick), Instant::from_millis(5));
-    let before = table.view();
+    let events = table.history().since(0, 10, Moment(0));
+    let named: Vec<_> = events.iter().map(|event| (&*event.group, event.id())).collect();
+    let expect = [("g0", "i-11"), ("g0", "127.0.0.12"), ("g1", "127.0.0.20")];
+    assert_eq!(named, expect.map(|(group, id)| (group, id.to_owned())));
 
-    // 2 leaves, 9 comes, 1 moves up, and g1 is as it was.
-    let mut next = Arc::into_inner(registry(2, &[&[1, 0, 9, 3], &[4]])).unwrap();
-    next.groups[1] = Arc::clone(&before.registry.groups[1]);
-    collector.install(Arc::new(next), Instant::from_millis(7)).unwrap();
+    // 12 leaves, 99 comes with the next id, 11 moves up.
+    collector.install(reloads.next(&[&[11, 10, 99, 13], &[20]]), Instant::from_millis(7)).unwrap();
     let view = table.view();
-    assert!(Arc::ptr_eq(&view.sets[1], &before.sets[1]), "an unchanged group keeps its sets");
+    assert_eq!(&*view.registry.groups[0].members.targets, [1, 0, 5, 3].map(TargetId));
     assert_eq!(table.verdict(TargetId(1)).observed, Observed::Unhealthy);
-    assert_eq!(table.verdict(TargetId(9)).since, Moment(7));
+    assert_eq!(table.verdict(TargetId(5)).since, Moment(7));
     assert_eq!(view.sets[0].count(ShownState::Unhealthy), 1);
     assert!(view.sets[0].shows(0, ShownState::Unhealthy));
+    assert!(view.group("g1").is_some() && view.group("tg-g1").is_some());
+    assert!(view.group("g2").is_none());
     assert_sets_fit(&table);
 
     // A late report of the one that left changes nothing, not even the history.
@@ -172,48 +203,48 @@ fn a_new_registry_keeps_what_stays_and_begins_what_is_new() {
     assert_eq!(table.verdict(TargetId(2)).observed, Observed::Unhealthy);
 
     // Its place is given to another target, which starts without a past.
-    collector.install(registry(3, &[&[1, 2]]), Instant::from_millis(9)).unwrap();
-    assert_eq!(
-        table.read(TargetId(2)),
-        Reading {
-            verdict: Verdict { observed: Observed::Initial, outcome: None, since: Moment(9) },
-            last: None,
-        }
-    );
+    reloads.ids.release(2);
+    let next = reloads.next(&[&[11, 10, 99, 13, 50], &[20]]);
+    assert_eq!(next.groups[0].members.targets[4], TargetId(2));
+    collector.install(next, Instant::from_millis(9)).unwrap();
+    let verdict = Verdict { observed: Observed::Initial, outcome: None, since: Moment(9) };
+    assert_eq!(table.read(TargetId(2)), Reading { verdict, last: None });
     assert_sets_fit(&table);
 }
 
 #[test]
 fn targets_of_a_disabled_check_show_nothing_of_the_past_when_it_is_enabled_again() {
-    let (mut collector, table) = collector(&[&[0, 1]]);
+    let (mut collector, table, mut reloads) = collector(&[&[0, 1]]);
     let well = vec![report(0, 5, Observed::Healthy, Code::L4Ok)];
-    collector.apply(batch(0, 1, well.clone()), Instant::from_millis(5));
-    let mut off = Arc::into_inner(registry(2, &[&[0, 1]])).unwrap();
-    Arc::get_mut(&mut off.groups[0]).unwrap().config.health_check.enabled = false;
-    collector.install(Arc::new(off), Instant::from_millis(6)).unwrap();
+    collector.apply(batch(0, 1, well), Instant::from_millis(5));
+    let off = reloads.next_with(&[&[0, 1]], false);
+    collector.install(off, Instant::from_millis(6)).unwrap();
     assert_eq!(table.view().sets[0].count(ShownState::Unavailable), 2);
 
     // A report that was on its way when the check was disabled changes no state.
     let late = vec![report(1, 6, Observed::Healthy, Code::L4Ok)];
     collector.apply(batch(0, 1, late), Instant::from_millis(6));
     assert_eq!(table.view().sets[0].count(ShownState::Unavailable), 2);
+    assert_eq!(table.verdict(TargetId(1)).observed, Observed::Initial);
+    assert_eq!(table.history().newest(), 1);
 
-    collector.install(registry(3, &[&[0, 1]]), Instant::from_millis(7)).unwrap();
+    collector.install(reloads.next(&[&[0, 1]]), Instant::from_millis(7)).unwrap();
     assert_eq!(table.view().sets[0].count(ShownState::Initial), 2);
     assert_sets_fit(&table);
 }
 
 #[test]
 fn a_registry_with_too_many_ids_is_refused_and_changes_nothing() {
-    let (mut collector, table) = collector(&[&[0]]);
-    let refused = collector.install(registry(2, &[&[10_000]]), Instant::ZERO);
+    let (mut collector, table, mut reloads) = collector(&[&[0]]);
+    let many: Vec<u32> = (0..10_001).collect();
+    let refused = collector.install(reloads.next(&[&many]), Instant::ZERO);
     assert_eq!(refused, Err(TableFull { ids: 10_001, capacity: 10_000 }));
     assert_eq!(table.view().registry.revision, 1);
 }
 
 #[test]
 fn a_revision_is_taken_up_when_the_slowest_worker_says_so() {
-    let (mut collector, table) = collector(&[&[0]]);
+    let (mut collector, table, _) = collector(&[&[0]]);
     let fresh = table.verdict(TargetId(0));
     assert!(!table.is_taken_up(&table.view(), &fresh));
     collector.apply(batch(0, 1, Vec::new()), Instant::ZERO);
@@ -227,7 +258,7 @@ fn a_revision_is_taken_up_when_the_slowest_worker_says_so() {
 
 #[test]
 fn figures_are_published_once_a_second_and_a_silent_worker_is_stuck() {
-    let (mut collector, table) = collector(&[&[0]]);
+    let (mut collector, table, _) = collector(&[&[0]]);
     let mut stats = Stats::default();
     stats.start(Duration::from_secs(3));
     let with_stats = Batch { stats: Some(Box::new(stats)), ..batch(0, 1, Vec::new()) };
@@ -251,7 +282,7 @@ fn figures_are_published_once_a_second_and_a_silent_worker_is_stuck() {
 
 #[test]
 fn racing_readers_never_see_parts_of_two_reports() {
-    let (mut collector, table) = collector(&[&[0]]);
+    let (mut collector, table, _) = collector(&[&[0]]);
     let rounds: u64 = 100_000;
     std::thread::scope(|scope| {
         let reader = || loop {
@@ -291,7 +322,7 @@ fn the_thread_installs_takes_in_recycles_and_ends() {
     let (recycle, spares) = bounded(1);
     let thread = std::thread::spawn(move || collector.run(&batches_end, &[recycle], &commands_end));
     let (done, installed) = bounded(1);
-    commands.send(Command::Install(registry(1, &[&[0, 1]]), done)).unwrap();
+    commands.send(Command::Install(Reloads::default().next(&[&[0, 1]]), done)).unwrap();
     installed.recv().unwrap().unwrap();
     batches.send(batch(0, 1, vec![report(1, 5, Observed::Healthy, Code::L4Ok)])).unwrap();
     assert!(spares.recv().unwrap().reports.is_empty());

@@ -51,6 +51,8 @@ impl Event {
     }
 }
 
+type Chunk = Box<[ArcSwapOption<Link>]>;
+
 #[derive(Debug)]
 struct Link {
     event: Event,
@@ -62,7 +64,7 @@ struct Link {
 #[derive(Debug)]
 pub struct History {
     capacity: u64,
-    chunks: Box<[OnceLock<Box<[ArcSwapOption<Link>]>>]>,
+    chunks: Box<[OnceLock<Chunk>]>,
     /// The newest event of each chain; 0: none.
     chains: Box<[AtomicU64]>,
     /// The newest event of all; 0: none.

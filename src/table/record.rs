@@ -137,7 +137,6 @@ fn pack_verdict(verdict: Verdict, epoch: Instant) -> u64 {
     since << SINCE_SHIFT | known | verdict.observed as u64
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "each part is masked to its size")]
 fn unpack_verdict(word: u64, epoch: Instant) -> Verdict {
     let observed = Observed::ALL[(word & 0b11) as usize];
     let since = i64::try_from(word >> SINCE_SHIFT).unwrap_or(0) - SINCE_BIAS;
@@ -155,7 +154,6 @@ fn pack_last(at: Instant, streak: i16, epoch: Instant) -> u64 {
     at << 20 | u64::from(streak.cast_unsigned()) << 4
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the streak is masked to its size")]
 fn unpack_last(last: u64, phases: u64, epoch: Instant) -> LastProbe {
     let at = Instant::from_millis(epoch.as_millis() + (last >> 20)).into();
     let streak = ((last >> 4 & 0xFFFF) as u16).cast_signed();

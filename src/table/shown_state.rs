@@ -31,11 +31,9 @@ impl ShownState {
 /// What the member at `position` shows when its worker says `observed`.
 #[must_use]
 pub fn shown_state(group: &Group, position: usize, observed: Observed) -> ShownState {
-    if !group.in_use || group.members.weights[position] == 0 {
-        return ShownState::Unused;
-    }
-    if !group.config.health_check.enabled {
-        return ShownState::Unavailable;
+    if !group.is_probed(position) {
+        let disabled = group.in_use && !group.config.health_check.enabled;
+        return if disabled { ShownState::Unavailable } else { ShownState::Unused };
     }
     match observed {
         Observed::Initial => ShownState::Initial,
