@@ -1,3 +1,7 @@
 //! The `ringcheck` command: flags to calls, errors to exit codes.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ringcheck::cli::main(std::env::args_os())
+}

@@ -1,0 +1,190 @@
+//! The daemon's API over its Unix socket: one connection per command, one request after the other.
+//!
+//! HTTP/1.1 by hyper in a current-thread runtime; answers are JSON texts, parsed by whoever prints
+//! them. Every error says whether the daemon could not be reached (3) or said no (1).
+
+use super::{Failure, Format};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Bytes;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::net::UnixStream;
+use tokio::runtime::Runtime;
+
+/// Bytes of one answer at most: a page of 10,000 targets is about 5 MB.
+const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Longest time for one answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Arguments of every command that asks the daemon.
+#[derive(Clone, Debug, clap::Args)]
+pub struct DaemonArgs {
+    /// Path of the daemon's socket.
+    #[arg(long, value_name = "PATH", env = "RINGCHECK_SOCKET", hide_env_values = true)]
+    #[arg(default_value = "/run/ringcheck/api.sock")]
+    pub socket: PathBuf,
+    /// How to print the answer.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub format: Format,
+}
+
+/// A connection to the daemon.
+#[derive(Debug)]
+pub struct Client {
+    runtime: Runtime,
+    sender: SendRequest<Full<Bytes>>,
+}
+
+/// `{"error":{"code":"…","message":"…"}}`
+#[derive(Deserialize)]
+struct ErrorAnswer {
+    error: ErrorBody,
+}
+
+#[derive(Deserialize)]
+struct ErrorBody {
+    message: String,
+}
+
+impl Client {
+    /// Connects to the daemon behind `socket`.
+    ///
+    /// # Errors
+    /// Exit status 3, with the way to start the daemon where none is running.
+    pub fn connect(socket: &Path) -> Result<Self, Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::engine(format_args!("cannot start a client: {error}")))?;
+        let sender = runtime.block_on(async {
+            let stream =
+                UnixStream::connect(socket).await.map_err(|error| unreachable(socket, &error))?;
+            let (sender, connection) =
+                http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
+            // It ends with the connection, and its error is that of the request under way.
+            tokio::spawn(async { drop(connection.await) });
+            Ok::<_, Failure>(sender)
+        })?;
+        Ok(Self { runtime, sender })
+    }
+
+    /// `GET path`: the JSON text of the answer.
+    ///
+    /// # Errors
+    /// Exit status 1 where the daemon says no, 3 where it breaks off.
+    pub fn get(&mut self, path: &str) -> Result<String, Failure> {
+        self.request(Method::GET, path, String::new())
+    }
+
+    /// `POST path` with a JSON body.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub fn post(&mut self, path: &str, body: String) -> Result<String, Failure> {
+        self.request(Method::POST, path, body)
+    }
+
+    fn request(&mut self, method: Method, path: &str, body: String) -> Result<String, Failure> {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(hyper::header::HOST, "localhost")
+            .header(hyper::header::CONTENT_TYPE, "application/json")
+            .body(Full::new(Bytes::from(body)))
+            .map_err(|error| broken(&error))?;
+        let exchange = async {
+            self.sender.ready().await.map_err(|error| broken(&error))?;
+            let response =
+                self.sender.send_request(request).await.map_err(|error| broken(&error))?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX);
+            let body = body.collect().await.map_err(|error| broken(error.as_ref()))?;
+            Ok((status, String::from_utf8_lossy(&body.to_bytes()).into_owned()))
+        };
+        let answer =
+            self.runtime.block_on(async { tokio::time::timeout(ANSWER_TIMEOUT, exchange).await });
+        let (status, text) = answer.unwrap_or_else(|_| {
+            let seconds = ANSWER_TIMEOUT.as_secs();
+            let what = format_args!("the daemon did not answer {path} within {seconds} s");
+            Err(Failure::engine(format_args!("{what}; see its log")))
+        })?;
+        if status.is_success() { Ok(text) } else { Err(said_no(status, path, &text)) }
+    }
+}
+
+/// An answer as what it stands for.
+///
+/// # Errors
+/// Exit status 3: a daemon of another version.
+pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
+    serde_json::from_str(text).map_err(|error| {
+        let what = format_args!("cannot understand the daemon's answer: {error}");
+        Failure::engine(format_args!("{what}; is the daemon of the same version?"))
+    })
+}
+
+/// `text` as one segment of a path or one value of a query (RFC 3986, unreserved characters).
+#[must_use]
+pub fn encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                encoded.push(char::from(byte));
+            }
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
+fn unreachable(socket: &Path, error: &io::Error) -> Failure {
+    let socket = socket.display();
+    let start = "start it with 'ringcheck serve --config FILE', or name its socket with --socket";
+    if error.kind() == io::ErrorKind::NotFound {
+        return Failure::engine(format_args!(
+            "the daemon is not running, no socket {socket}; {start}"
+        ));
+    }
+    if error.kind() == io::ErrorKind::ConnectionRefused {
+        return Failure::engine(format_args!(
+            "the daemon is not running, nobody listens on {socket}; {start}"
+        ));
+    }
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        return Failure::engine(format_args!(
+            "no access to the daemon's socket, {socket}; run as root or as a member of its group"
+        ));
+    }
+    Failure::engine(format_args!("cannot reach the daemon, {socket}: {error}; {start}"))
+}
+
+fn broken(error: &(impl std::fmt::Display + ?Sized)) -> Failure {
+    Failure::engine(format_args!("the daemon broke off: {error}; see its log"))
+}
+
+/// 4xx is the answer to what was asked (1); 5xx is the daemon's own trouble (3).
+fn said_no(status: StatusCode, path: &str, text: &str) -> Failure {
+    let message = match serde_json::from_str::<ErrorAnswer>(text) {
+        Ok(answer) => answer.error.message,
+        Err(_) => format!("the daemon answered {path} with {status}; see its log"),
+    };
+    if status.is_client_error() { Failure::refused(message) } else { Failure::engine(message) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_encoded_for_a_path() {
+        assert_eq!(encoded("web-1.a_b~"), "web-1.a_b~");
+        assert_eq!(encoded("a/b?c=ü [::1]"), "a%2Fb%3Fc%3D%C3%BC%20%5B%3A%3A1%5D");
+    }
+}

@@ -1,0 +1,79 @@
+//! `ringcheck probe`: probe these targets now, once or a few times, and say what came of it.
+
+use super::{Answer, Failure};
+use clap::ValueEnum;
+use std::path::PathBuf;
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ProbeFormat {
+    /// Aligned columns for people.
+    #[default]
+    Table,
+    /// One JSON object per line.
+    Json,
+    /// Comma-separated values with a header line.
+    Csv,
+}
+
+/// Protocol of targets that name none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ProbeProtocol {
+    /// A connection is enough.
+    #[default]
+    Tcp,
+    /// A request and a matching status.
+    Http,
+}
+
+/// Probe targets now: once, without a daemon.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ringcheck probe 10.0.0.1:80 http://10.0.0.2:8080/healthz
+  ringcheck probe 10.0.0.0/16:80 --timeout 1s --rate 20000
+  ringcheck probe --targets list.txt --protocol http --path /healthz --format json
+
+A target is host:port, tcp://host:port, http://host:port/path, a CIDR range 10.0.0.0/16:80, or
+[::1]:80. Exit status: 0 all passed, 1 some did not, 3 only the checker's own faults.")]
+pub struct ProbeArgs {
+    /// What to probe.
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// More targets from a file, or - for standard input: JSON, or one a line with # comments.
+    #[arg(long = "targets", value_name = "FILE")]
+    pub targets_file: Option<PathBuf>,
+    /// Protocol of targets that name none.
+    #[arg(long, value_enum, value_name = "P", default_value_t, ignore_case = true)]
+    pub protocol: ProbeProtocol,
+    /// Port of targets that name none.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
+    /// Path of HTTP targets that name none; / without it.
+    #[arg(long, value_name = "P")]
+    pub path: Option<String>,
+    /// Longest time of one probe, 10ms to 5m; without it 10s, for HTTP 6s.
+    #[arg(long, value_name = "D")]
+    pub timeout: Option<String>,
+    /// HTTP statuses that pass, as 200,204,301-302; without it 200-399.
+    #[arg(long, value_name = "M")]
+    pub matcher: Option<String>,
+    /// How often each target is probed.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    pub count: u32,
+    /// Probes started per second at most; without it as fast as it goes.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub rate: Option<u64>,
+    /// Worker threads; without it one per CPU.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub workers: Option<u16>,
+    /// How to print the results.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub format: ProbeFormat,
+}
+
+/// Runs the command.
+pub fn run(args: &ProbeArgs) -> Answer {
+    Err(Failure::engine(format_args!("cannot probe {} targets yet", args.targets.len())))
+}
