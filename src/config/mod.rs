@@ -1,12 +1,53 @@
 //! Configuration: text in, a [`Config`] in which everything is valid out.
+//!
+//! Parse, don't validate: whoever holds a `Config` need not look again. The first thing wrong is the
+//! error, one line with its place and its cure; nothing is half taken.
 
+pub mod duration;
+mod error;
+mod file;
+mod group;
 mod health_check;
+pub(crate) mod identity;
+mod rules;
+mod sections;
+pub mod target_file;
+mod target_json;
+mod target_list;
+pub mod targets;
+
+pub use error::{ConfigError, Problem};
+pub use rules::Rules;
 
 use crate::endpoint::Endpoint;
 use crate::recipe::{Close, Handshake};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Reads the configuration in `path` and the targets files that it names.
+///
+/// # Errors
+/// The first thing that is wrong, as one line `what, where; cure`.
+pub fn load(path: &Path) -> Result<Config, ConfigError> {
+    let doc = file::Document::open(path)?;
+    let table = doc.parse()?;
+    let keys = ["engine", "api", "state", "load_balancer", "listener", "group", "aws"];
+    let root = file::Section::root(&doc, table.get_ref(), &keys)?;
+    if let Some(setting) = root.get("aws") {
+        let what = "table [aws] is not in this version".to_owned();
+        return Err(setting.error(what, "remove it; the vendor APIs come later"));
+    }
+    let engine = sections::engine(&root)?;
+    let api = sections::api(&root)?;
+    let state = sections::state(&root)?;
+    let load_balancers = sections::load_balancers(&root)?;
+    let listeners = sections::listeners(&root, &load_balancers)?;
+    let groups = group::read(&doc, &root, engine.max_targets)?;
+    sections::check_groups(&listeners, &groups)?;
+    let listeners = listeners.into_iter().map(|(listener, _)| listener).collect();
+    Ok(Config { file: path.to_owned(), engine, api, state, load_balancers, listeners, groups })
+}
 
 /// A whole configuration; whatever is in it has been checked against its rule set.
 #[derive(Clone, Debug)]
@@ -98,18 +139,6 @@ pub struct ListenerConfig {
     pub protocol: String,
     /// Names of the groups that it forwards to.
     pub groups: Vec<String>,
-}
-
-/// Rule set of a group (DESIGN 3.1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Rules {
-    /// The seed document.
-    #[default]
-    Classic,
-    /// AWS today.
-    Current,
-    /// Whatever the engine can do.
-    Free,
 }
 
 /// `[[group]]`

@@ -1,8 +1,8 @@
 //! The guard against a reload that would empty a group by mistake: a truncated file, a failed export
 //! (DESIGN 5.1, 5.5).
 
-use super::members::Id;
 use super::{Group, Registry};
+use crate::config::identity::Id;
 use crate::config::{Config, GroupConfig};
 use crate::limits::MASS_REMOVAL_TARGETS;
 use std::collections::HashMap;

@@ -4,13 +4,13 @@
 //! No target owns a string: zones are interned, ids that are addresses are not stored, and the ids
 //! that were given lie one after another in one text. The index by id is a sorted permutation.
 
+use crate::config::identity::{Id, sorted_positions};
 use crate::config::{Lifecycle, TargetConfig};
 use crate::endpoint::Endpoint;
 use crate::report::TargetId;
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 /// The targets of a group as a structure of arrays, all of one length, in registration order. The
@@ -51,25 +51,6 @@ pub struct Member<'a> {
     pub weight: u16,
     /// Whether it runs.
     pub lifecycle: Lifecycle,
-}
-
-/// An id as it is compared: what is an address is compared as one, whatever its spelling.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Id<'a> {
-    Address(IpAddr),
-    Given(&'a str),
-}
-
-impl<'a> Id<'a> {
-    /// The id that `text` means.
-    pub(crate) fn parse(text: &'a str) -> Self {
-        text.parse().map_or(Self::Given(text), |ip: IpAddr| Self::Address(ip.to_canonical()))
-    }
-
-    /// The id of a configured target.
-    pub(crate) fn of(target: &'a TargetConfig) -> Self {
-        target.id.as_deref().map_or_else(|| Self::Address(target.endpoint.ip()), Self::Given)
-    }
 }
 
 impl Members {
@@ -169,7 +150,8 @@ impl Members {
         if configs.iter().any(|target| target.id.is_some()) {
             members.pack_ids(configs);
         }
-        members.sorted = sorted_positions(configs.len(), |a, b| members.compare(a, b));
+        members.sorted =
+            sorted_positions(position_u32(configs.len()), |a, b| members.compare(a, b));
         members
     }
 
@@ -238,13 +220,6 @@ impl Members {
         self.id_ends = ends.collect();
         self.id_text = text.into();
     }
-}
-
-/// The positions `0..len` in order; where they are in order already, that costs one pass.
-pub(crate) fn sorted_positions(len: usize, compare: impl Fn(u32, u32) -> Ordering) -> Box<[u32]> {
-    let mut positions: Box<[u32]> = (0..position_u32(len)).collect();
-    positions.sort_unstable_by(|&a, &b| compare(a, b).then(a.cmp(&b)));
-    positions
 }
 
 /// A position or an offset of id text; `limits` keeps both below 2^32.

@@ -1,0 +1,176 @@
+//! The targets of one group as they are collected: bounded before ranges are expanded, with the place
+//! of each kept until the list is known to be without duplicates.
+
+use super::TargetConfig;
+use super::error::{ConfigError, Problem};
+use super::identity::{Id, sorted_positions};
+use super::target_file::Entry;
+use crate::endpoint::Endpoint;
+use crate::limits::TARGETS_MAX;
+use std::cmp::Ordering;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// How many targets all groups together may still have.
+pub(super) struct Budget {
+    most: usize,
+    left: usize,
+}
+
+impl Budget {
+    pub(super) const fn new(most: usize) -> Self {
+        Self { most, left: most }
+    }
+
+    fn take(&mut self, count: u128) -> Result<(), Problem> {
+        let left = usize::try_from(count).ok().and_then(|count| self.left.checked_sub(count));
+        let Some(left) = left else {
+            let what = match count {
+                1 => format!("more than {} targets", self.most),
+                _ => format!("range of {count} addresses, with {} targets left", self.left),
+            };
+            let can_raise = if self.most < TARGETS_MAX { ", or raise it" } else { "" };
+            let cure = format!("engine.max_targets is {}; list fewer{can_raise}", self.most);
+            return Err(Problem::new(what, cure));
+        };
+        self.left = left;
+        Ok(())
+    }
+}
+
+/// The targets of one group so far.
+pub(super) struct TargetList<'a> {
+    group: &'a str,
+    default_port: Option<u16>,
+    budget: &'a mut Budget,
+    targets: Vec<TargetConfig>,
+    zones: HashSet<Arc<str>>,
+    /// The files that targets came from, the configuration first.
+    sources: Vec<String>,
+    /// Ascending by `start`.
+    runs: Vec<Run>,
+}
+
+/// The targets from position `start` on stand in this line, until the next run.
+struct Run {
+    start: u32,
+    source: u32,
+    line: u32,
+}
+
+impl<'a> TargetList<'a> {
+    pub(super) fn new(
+        file: &str,
+        group: &'a str,
+        default_port: Option<u16>,
+        budget: &'a mut Budget,
+    ) -> Self {
+        Self {
+            group,
+            default_port,
+            budget,
+            targets: Vec::new(),
+            zones: HashSet::new(),
+            sources: vec![file.to_owned()],
+            runs: Vec::new(),
+        }
+    }
+
+    /// The entries to come are from `file`.
+    pub(super) fn source(&mut self, file: &str) {
+        self.sources.push(file.to_owned());
+    }
+
+    pub(super) const fn targets_max(&self) -> usize {
+        self.budget.most
+    }
+
+    /// Takes the targets of one entry in line `line`.
+    pub(super) fn push(&mut self, entry: Entry, line: u32) -> Result<(), Problem> {
+        let Entry { range, id, zone, weight, lifecycle } = entry;
+        let port = range.port.or(self.default_port).ok_or_else(|| {
+            let first = range.addresses().next().map(|ip| ip.to_string()).unwrap_or_default();
+            let cure = "write it with a port, or set port in the group";
+            Problem::new(format!("target {first} has no port"), cure)
+        })?;
+        self.budget.take(range.count())?;
+        let zone = zone.map(|zone| self.zone(&zone));
+        // The budget keeps both below 2^32.
+        let start = u32::try_from(self.targets.len()).unwrap_or(u32::MAX);
+        let source = u32::try_from(self.sources.len() - 1).unwrap_or(u32::MAX);
+        self.runs.push(Run { start, source, line });
+        if range.count() == 1 {
+            let address = range.addresses().next();
+            self.targets.extend(address.map(|address| {
+                let endpoint = Endpoint::new(address, port);
+                TargetConfig { id, endpoint, zone, weight, lifecycle }
+            }));
+            return Ok(());
+        }
+        self.targets.extend(range.addresses().map(|address| {
+            let endpoint = Endpoint::new(address, port);
+            TargetConfig { id: None, endpoint, zone: zone.clone(), weight, lifecycle }
+        }));
+        Ok(())
+    }
+
+    /// `file:line (group)`, for a line of the configuration itself.
+    pub(super) fn place(&self, line: u32) -> String {
+        format!("{}:{line} (group)", self.sources[0])
+    }
+
+    /// The targets, no two of which have the same id and port.
+    pub(super) fn finish(mut self) -> Result<Vec<TargetConfig>, ConfigError> {
+        if let Some((first, second)) = self.duplicate() {
+            let target = &self.targets[second];
+            let what = match &target.id {
+                Some(id) => format!("target {id:?} with port {}", target.endpoint.port()),
+                None => format!("target {}", target.endpoint),
+            };
+            let what = format!("{what} is given twice in group {:?}", self.group);
+            let cure = format!("it is also in {}; remove one of them", self.where_is(first));
+            return Err(ConfigError::new(what, self.where_is(second), cure));
+        }
+        self.targets.shrink_to_fit();
+        Ok(self.targets)
+    }
+
+    /// One zone's name for all of its targets.
+    fn zone(&mut self, name: &str) -> Arc<str> {
+        if let Some(zone) = self.zones.get(name) {
+            return Arc::clone(zone);
+        }
+        let zone: Arc<str> = name.into();
+        self.zones.insert(Arc::clone(&zone));
+        zone
+    }
+
+    /// The first target that stood before, and where: positions of both. O(n) where the list is in
+    /// order, else O(n log n).
+    fn duplicate(&self) -> Option<(usize, usize)> {
+        if self.targets.windows(2).all(|pair| compare(&pair[0], &pair[1]) == Ordering::Less) {
+            return None;
+        }
+        let target = |position: u32| &self.targets[position as usize];
+        let len = u32::try_from(self.targets.len()).unwrap_or(u32::MAX);
+        let sorted = sorted_positions(len, |a, b| compare(target(a), target(b)));
+        let pairs = sorted.windows(2).map(|pair| (pair[0], pair[1]));
+        let equal = pairs.filter(|&(a, b)| compare(target(a), target(b)) == Ordering::Equal);
+        equal.map(|(a, b)| (a as usize, b as usize)).min_by_key(|&(_, second)| second)
+    }
+
+    /// File and line of the target at `position`.
+    fn where_is(&self, position: usize) -> String {
+        let run = self.runs.partition_point(|run| run.start as usize <= position);
+        let Run { source, line, .. } = self.runs[run - 1];
+        match source {
+            0 => self.place(line),
+            _ => format!("{}:{line}", self.sources[source as usize]),
+        }
+    }
+}
+
+fn compare(a: &TargetConfig, b: &TargetConfig) -> Ordering {
+    let identity = |target| -> (Id<'_>, u16) { (Id::of(target), target.endpoint.port()) };
+    identity(a).cmp(&identity(b))
+}
