@@ -174,7 +174,7 @@ mod tests {
         ("blank fold",            Waits,   ok(200),
             b"HTTP/1.1 200 OK\r\na: b\r\n \r\n\r\n"),
         ("blank before colon",    Waits,   ok(200),
-            b"HTTP/1.1 200 OK\r\na : b\r\nc\t:d\r\n\r\n"),
+            b"HTTP/1.1 200 OK\r\na : b\r\nc \t:d\r\n\r\n"),
         ("no value",              Waits,   ok(200),
             b"HTTP/1.1 200 OK\r\na:\r\nb: \r\n\r\n"),
         ("no reason, blank",      Waits,   ok(200),            b"HTTP/1.1 200 \r\n\r\n"),
