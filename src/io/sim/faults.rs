@@ -16,6 +16,9 @@ pub enum Fault {
     RingFull,
     /// A wait returns late.
     Oversleep(Duration),
+    /// A wait begins late: the worker is not run between its last reading of the clock and the wait
+    /// that carries out what it queued.
+    Held(Duration),
     /// The worker is not run between two of its own steps: a reading of the clock jumps.
     Pause(Duration),
     /// A completion comes later than what it tells.
@@ -98,6 +101,13 @@ impl Faults {
     pub(super) fn oversleep(&self, now: Instant, rng: &mut Rng) -> Option<Duration> {
         let most = self.roll(now, rng, |fault| {
             if let Fault::Oversleep(most) = fault { Some(most) } else { None }
+        })?;
+        Some(below(most, rng))
+    }
+
+    pub(super) fn held(&self, now: Instant, rng: &mut Rng) -> Option<Duration> {
+        let most = self.roll(now, rng, |fault| {
+            if let Fault::Held(most) = fault { Some(most) } else { None }
         })?;
         Some(below(most, rng))
     }

@@ -279,6 +279,10 @@ impl Io for Sim {
     fn wait(&mut self, until: Instant, completions: &mut Vec<Completion>) -> Result<(), IoError> {
         let (before, asked, had) = (self.now, self.queued.len(), completions.len());
         self.now += self.turn_cost;
+        if let Some(held) = self.faults.held(self.now, &mut self.rng) {
+            self.now += held;
+        }
+        let carried_out = self.now;
         self.carry_out();
         if self.ready.is_empty() {
             self.sleep(until);
@@ -286,7 +290,7 @@ impl Io for Sim {
             self.happen();
         }
         // Only a wait that slept can oversleep.
-        if self.now > before + self.turn_cost
+        if self.now > carried_out
             && let Some(late) = self.faults.oversleep(self.now, &mut self.rng)
         {
             self.now += late;

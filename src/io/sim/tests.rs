@@ -264,6 +264,11 @@ fn faults_of_the_checker_happen() {
     assert!(world.wait(1).is_empty());
     assert!(world.sim.clock() > at(2) && world.sim.clock() <= at(502));
 
+    world.sim.set_faults(Faults::none().chance(Fault::Held(asleep), 1, 1));
+    let before = world.sim.clock();
+    assert!(world.wait(0).is_empty());
+    assert!(world.sim.clock() > before);
+
     world.sim.set_faults(Faults::none().chance(Fault::Pause(asleep), 1, 1));
     let before = world.sim.clock();
     assert!(world.sim.now() > before);

@@ -1,0 +1,5 @@
+//! What several integration tests share.
+
+#![allow(dead_code, reason = "each test target uses its part of it")]
+
+pub mod scripts;

@@ -1,0 +1,152 @@
+//! One table of what targets do and what must be said of it (DESIGN 3.3, 3.6), for the simulated
+//! network and for real sockets alike.
+//!
+//! A behaviour is plain data; it is made for a timeout, so that both worlds can choose how long they
+//! want to wait: what must be in time is done within a quarter of it, what must not is never done.
+
+use nix::errno::Errno;
+use ringcheck::check::Check;
+use ringcheck::check::http::{self, Matcher};
+use ringcheck::io::sim::{Behaviour, End, Starts, Step};
+use ringcheck::outcome::Code;
+use std::time::Duration;
+
+/// Which check is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// A mere connection.
+    Tcp,
+    /// `GET /`; 200-399 match.
+    Http,
+}
+
+impl Asked {
+    /// The check.
+    pub fn check(self) -> Check {
+        match self {
+            Self::Tcp => Check::Tcp,
+            Self::Http => Check::Http(http::Check::new("/", None, Matcher::default())),
+        }
+    }
+}
+
+/// One row: what is asked, what the target does, what must come of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Script {
+    /// For people.
+    pub name: &'static str,
+    /// The check that is made.
+    pub asked: Asked,
+    /// What the target does, for a check with this timeout.
+    pub behaviour: fn(Duration) -> Behaviour,
+    /// The code of the outcome.
+    pub code: Code,
+    /// The HTTP status of the outcome, 0 for none.
+    pub status: u16,
+}
+
+const fn tcp(name: &'static str, behaviour: fn(Duration) -> Behaviour, code: Code) -> Script {
+    Script { name, asked: Asked::Tcp, behaviour, code, status: 0 }
+}
+
+const fn http(
+    name: &'static str,
+    behaviour: fn(Duration) -> Behaviour,
+    code: Code,
+    status: u16,
+) -> Script {
+    Script { name, asked: Asked::Http, behaviour, code, status }
+}
+
+/// An answer as short as can be.
+const SHORT: &[u8] = b"HTTP/1.1 200 OK\r\n\r\n";
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+const MOVED: &[u8] = b"HTTP/1.1 301 Moved Permanently\r\nLocation: /there\r\n\r\n";
+const UNAVAILABLE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
+const NOT_FOUND: &[u8] = b"HTTP/1.0 404 Not Found\r\n\r\n";
+const CONTINUE_OK: &[u8] =
+    b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 204 \r\n\r\n";
+const SWITCHING: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n";
+const LINE_FEEDS: &[u8] = b"\r\nHTTP/1.1 200 OK\nServer : x\n folded\n\n";
+const BANNER: &[u8] = b"220 mail.example ESMTP ready\r\n";
+
+/// The table.
+#[rustfmt::skip]
+pub const SCRIPTS: &[Script] = &[
+    tcp("tcp: accepts", |_| Behaviour::stall(), Code::L4Ok),
+    tcp("tcp: accepts and closes", |_| talk(Starts::AtOnce, vec![], End::Close), Code::L4Ok),
+    tcp("tcp: accepts and resets", |_| Behaviour::reset_at_once(), Code::L4Ok),
+    tcp("tcp: refuses", |_| Behaviour::Refuse, Code::L4Con),
+    tcp("tcp: silent", |_| Behaviour::Silent, Code::L4Tout),
+    tcp("tcp: host unreachable", |_| Behaviour::Unreachable(Errno::EHOSTUNREACH), Code::L4Con),
+    tcp("tcp: network unreachable", |_| Behaviour::Unreachable(Errno::ENETUNREACH), Code::L4Con),
+    tcp("tcp: protocol unreachable", |_| Behaviour::Unreachable(Errno::ENOPROTOOPT), Code::L4Con),
+    tcp("tcp: reset while connecting", |_| Behaviour::Unreachable(Errno::ECONNRESET), Code::L4Con),
+    tcp("tcp: timed out by the kernel", |_| Behaviour::Unreachable(Errno::ETIMEDOUT), Code::L4Tout),
+    tcp("tcp: our network is down", |_| Behaviour::Unreachable(Errno::ENETDOWN), Code::SockErr),
+    tcp("tcp: our own mistake", |_| Behaviour::Unreachable(Errno::EINVAL), Code::SockErr),
+
+    http("http: 200", |_| Behaviour::healthy(OK), Code::L7Ok, 200),
+    http("http: 301", |_| Behaviour::healthy(MOVED), Code::L7Ok, 301),
+    http("http: skips 1xx", |_| Behaviour::healthy(CONTINUE_OK), Code::L7Ok, 204),
+    http("http: line feeds, blanks, folds", |_| Behaviour::healthy(LINE_FEEDS), Code::L7Ok, 200),
+    http("http: head, then silence", |_| Behaviour::garbage(SHORT), Code::L7Ok, 200),
+    http("http: head, then RST", |_| Behaviour::reset_after(SHORT), Code::L7Ok, 200),
+    http("http: byte by byte", |timeout| Behaviour::dribble(SHORT, timeout / 200), Code::L7Ok, 200),
+    http("http: answers unasked", |_| Behaviour::early_answer(OK, End::Hold), Code::L7Ok, 200),
+    http("http: answers unasked, closes", |_| Behaviour::early_answer(OK, End::Close), Code::L7Ok, 200),
+    http("http: answers in two parts", |timeout| two_parts(timeout / 8), Code::L7Ok, 200),
+    http("http: 503", |_| Behaviour::healthy(UNAVAILABLE), Code::L7Sts, 503),
+    http("http: 404 by HTTP/1.0", |_| Behaviour::healthy(NOT_FOUND), Code::L7Sts, 404),
+    http("http: 101", |_| Behaviour::healthy(SWITCHING), Code::L7Sts, 101),
+    http("http: refuses", |_| Behaviour::Refuse, Code::L4Con, 0),
+    http("http: silent", |_| Behaviour::Silent, Code::L4Tout, 0),
+    http("http: host unreachable", |_| Behaviour::Unreachable(Errno::EHOSTUNREACH), Code::L4Con, 0),
+    http("http: never answers", |_| Behaviour::stall(), Code::L7Tout, 0),
+    http("http: half an answer", |_| Behaviour::garbage(&SHORT[..12]), Code::L7Tout, 0),
+    http("http: too slow", |timeout| Behaviour::dribble(SHORT, timeout / 2), Code::L7Tout, 0),
+    http("http: a header now and then", |timeout| headers(b"A: b\r\n", timeout / 50), Code::L7Tout, 0),
+    http("http: resets at once", |_| Behaviour::reset_at_once(), Code::L7Cut, 0),
+    http("http: resets when asked", |_| Behaviour::reset_after(b""), Code::L7Cut, 0),
+    http("http: resets in its answer", |_| Behaviour::reset_after(&OK[..20]), Code::L7Cut, 0),
+    http("http: closes when asked", |_| Behaviour::cut_after(b""), Code::L7Cut, 0),
+    http("http: closes at once", |_| talk(Starts::AtOnce, vec![], End::Close), Code::L7Cut, 0),
+    http("http: closes in its status line", |_| Behaviour::cut_after(&OK[..7]), Code::L7Cut, 0),
+    http("http: closes in its head", |_| Behaviour::cut_after(&OK[..40]), Code::L7Cut, 0),
+    http("http: closes after 100", |_| Behaviour::cut_after(&CONTINUE_OK[..25]), Code::L7Cut, 0),
+    http("http: speaks SMTP", |_| Behaviour::early_answer(BANNER, End::Hold), Code::L7Rsp, 0),
+    http("http: rubbish", |_| Behaviour::garbage(b"\x16\x03\x01\x02\x00 rubbish\r\n\r\n"), Code::L7Rsp, 0),
+    http("http: rubbish, then RST", |_| Behaviour::reset_after(BANNER), Code::L7Rsp, 0),
+    http("http: HTTP/2", |_| Behaviour::garbage(b"HTTP/2 200 OK\r\n\r\n"), Code::L7Rsp, 0),
+    http("http: status 600", |_| Behaviour::garbage(b"HTTP/1.1 600 Odd\r\n\r\n"), Code::L7Rsp, 0),
+    http("http: two blanks", |_| Behaviour::garbage(b"HTTP/1.1  200 OK\r\n\r\n"), Code::L7Rsp, 0),
+    http("http: header without colon", |_| Behaviour::garbage(b"HTTP/1.1 200 OK\r\nodd\r\n\r\n"), Code::L7Rsp, 0),
+    http("http: NUL", |_| Behaviour::garbage(b"HTTP/1.1 200 OK\r\nA: \0\r\n\r\n"), Code::L7Rsp, 0),
+    http("http: headers for ever", |timeout| headers(&LONG, timeout / 100), Code::L7Rsp, 0),
+    http("http: 1xx for ever", |timeout| hints(timeout / 100), Code::L7Rsp, 0),
+];
+
+/// Four kilobytes of headers.
+const LONG: [u8; 4_096] = {
+    let mut long = [b'x'; 4_096];
+    (long[0], long[1], long[4_094], long[4_095]) = (b'A', b':', b'\r', b'\n');
+    long
+};
+
+fn talk(starts: Starts, steps: Vec<Step>, end: End) -> Behaviour {
+    Behaviour::talk(starts, steps, end)
+}
+
+fn two_parts(pause: Duration) -> Behaviour {
+    let (first, second) = OK.split_at(11);
+    let steps = vec![Step::Send(first.into()), Step::Pause(pause), Step::Send(second.into())];
+    talk(Starts::OnRequest, steps, End::Close)
+}
+
+fn headers(line: &[u8], gap: Duration) -> Behaviour {
+    Behaviour::endless(b"HTTP/1.1 200 OK\r\n", line, gap)
+}
+
+fn hints(gap: Duration) -> Behaviour {
+    Behaviour::endless(b"", &b"HTTP/1.1 103 Early Hints\r\n\r\n".repeat(100), gap)
+}
