@@ -170,6 +170,16 @@ impl<I: Io> Worker<I> {
         self.slots.in_use()
     }
 
+    /// The world, for who drives the worker turn by turn.
+    pub const fn io(&self) -> &I {
+        &self.io
+    }
+
+    /// The world, to change it between two turns.
+    pub const fn io_mut(&mut self) -> &mut I {
+        &mut self.io
+    }
+
     fn flow(&self) -> Flow {
         let idle = self.slots.in_use() == 0;
         let done = match self.stop_by {
@@ -268,12 +278,17 @@ impl<I: Io> Worker<I> {
     // -- time --
 
     /// Judges how this turn's wait went. What the worker overslept beyond what it asked for, and what
-    /// it lost between two waits, is time in which its probes had no chance.
+    /// it lost between two waits, is time in which its probes had no chance. Nobody can tell whether
+    /// it lost that time before its operations were carried out or after, so as much of the wait
+    /// itself is given back too. Of each turn [`OVERSLEPT`] counts, so that deadlines come all the same.
     fn woken(&mut self, called: Instant, until: Instant) {
         let before = self.now;
         self.now = self.io.now();
-        let lost = called.since(before).saturating_sub(OVERSLEPT)
-            + self.now.since(called.max(until)).saturating_sub(OVERSLEPT);
+        let mut lost = called.since(before).saturating_sub(OVERSLEPT);
+        let overslept = self.now.since(called.max(until));
+        if overslept > OVERSLEPT {
+            lost += overslept.saturating_sub(OVERSLEPT) + until.since(called).min(overslept);
+        }
         if !lost.is_zero() {
             self.lost += lost;
             self.stats.lost_us += crate::stats::micros(lost);

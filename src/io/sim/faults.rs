@@ -106,9 +106,14 @@ impl Faults {
     }
 
     pub(super) fn held(&self, now: Instant, rng: &mut Rng) -> Option<Duration> {
-        let most = self.roll(now, rng, |fault| {
-            if let Fault::Held(most) = fault { Some(most) } else { None }
-        })?;
+        let most =
+            self.roll(
+                now,
+                rng,
+                |fault| {
+                    if let Fault::Held(most) = fault { Some(most) } else { None }
+                },
+            )?;
         Some(below(most, rng))
     }
 

@@ -70,7 +70,7 @@ impl Ledger {
         self.starts
     }
 
-    /// Probes whose connection neither failed nor was given up yet.
+    /// Probes whose connection neither failed nor was given up (by a cancel, a disconnect, a close).
     #[must_use]
     pub const fn open(&self) -> u64 {
         self.open

@@ -217,6 +217,14 @@ impl Sim {
         self.queued.push(Queued::Connect { slot, serial, at: self.now, socket });
     }
 
+    /// The probe of a slot, if there is one, is over.
+    fn probe_over(&mut self, slot: u32) {
+        let place = &mut self.slots[slot as usize];
+        if std::mem::take(&mut place.running) {
+            self.ledger.end(place.peer);
+        }
+    }
+
     fn submit_send(&mut self, token: Token, bytes: &[u8]) {
         let slot = token.slot;
         if bytes.is_empty() {
@@ -231,14 +239,12 @@ impl Sim {
     }
 
     fn submit_give_up(&mut self, slot: u32, keep_socket: bool) {
-        let stood = self.check(slot, Slot::give_up);
+        self.check(slot, Slot::give_up);
         let place = &mut self.slots[slot as usize];
         if !keep_socket {
             place.socket = None;
         }
-        if stood {
-            self.ledger.end(place.peer);
-        }
+        self.probe_over(slot);
     }
 }
 

@@ -64,6 +64,8 @@ pub(super) struct Slot {
     pub(super) epoch: u32,
     /// The peer of the present connection.
     pub(super) peer: u32,
+    /// A probe of that peer runs: its connection neither failed nor was it given up.
+    pub(super) running: bool,
     pub(super) wire: Wire,
 }
 
@@ -132,13 +134,14 @@ impl Slot {
         Ok(self.serial)
     }
 
-    /// Takes a disconnect or a close; tells whether there was a connection.
-    pub(super) fn give_up(&mut self) -> Result<bool, Violation> {
+    /// Takes a disconnect or a close.
+    pub(super) fn give_up(&mut self) -> Result<(), Violation> {
         if !self.quiet() {
             return Err("Disconnect or Close while an operation is in flight");
         }
         self.epoch = self.epoch.wrapping_add(1);
-        Ok(std::mem::take(&mut self.stage) != Stage::Idle)
+        self.stage = Stage::Idle;
+        Ok(())
     }
 
     /// The operation that a cancel means, if it is still in flight.

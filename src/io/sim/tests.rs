@@ -221,9 +221,10 @@ fn cancelled_operations_complete_and_stale_cancels_do_nothing() {
     world.wait_for(&["connected"]);
     world.exchange();
     world.wait_for(&["sent"]);
+    assert_eq!((world.sim.sockets(), world.sim.ledger().open()), (1, 1));
     world.cancel(Kind::Receive);
     world.wait_for(&["ECANCELED"]);
-    assert_eq!((world.sim.sockets(), world.sim.ledger().open()), (1, 1));
+    assert_eq!((world.sim.sockets(), world.sim.ledger().open()), (1, 0));
     world.sim.submit(Op::Close { slot: 0 });
     assert_eq!((world.sim.sockets(), world.sim.ledger().open()), (0, 0));
     world.sim.assert_idle();

@@ -36,6 +36,7 @@ impl Sim {
 
     fn connect(&mut self, slot: u32, serial: u32, at: Instant, socket: Socket) {
         let place = &mut self.slots[slot as usize];
+        place.running = true;
         let start = |fate| Start { at, peer: place.peer, slot, socket, fate };
         if let Some(errno) = self.faults.connect(self.now, &mut self.rng) {
             place.socket = None;
@@ -73,6 +74,8 @@ impl Sim {
     }
 
     fn cancel(&mut self, token: Token, serial: u32) {
+        // Who cancels has given the probe up; what is left is cleaning.
+        self.probe_over(token.slot);
         let flight = self.slots[token.slot as usize].flight(token.kind);
         if flight.serial() != Some(serial) {
             return;
@@ -186,7 +189,7 @@ impl Sim {
             place.stage = Stage::Cancelled;
         } else {
             place.stage = Stage::Idle;
-            self.ledger.end(place.peer);
+            self.probe_over(slot);
         }
     }
 

@@ -1,0 +1,264 @@
+//! What one simulated run is made of, and how a seed draws one: targets and what they do, recipes,
+//! slots, faults of the checker, and changes while it runs.
+
+use crate::support::scripts::{Asked, SCRIPTS, Script};
+use nix::errno::Errno;
+use ringcheck::health::Thresholds;
+use ringcheck::io::sim::{Behaviour, Fault, Faults, Window};
+use ringcheck::limits::OVERSLEPT;
+use ringcheck::outcome::{Class, Code};
+use ringcheck::recipe::{Close, Handshake, Recipe};
+use ringcheck::rng::Rng;
+use ringcheck::time::Instant;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+/// One target.
+#[derive(Debug)]
+pub struct Target {
+    pub address: SocketAddr,
+    /// Index into [`Scenario::recipes`].
+    pub group: usize,
+    pub behaviour: Behaviour,
+    /// Code and status of a probe, by the place of what it met among the behaviours.
+    pub expects: Vec<(Code, u16)>,
+    /// Part of the second wave: added while the worker runs.
+    pub added_later: bool,
+    /// Removed while the worker runs.
+    pub removed: bool,
+}
+
+/// In which cases a report may differ from what the network saw.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Doubts {
+    /// Receives may fail by fault: any probe may come to a local fault.
+    pub receives: bool,
+    /// The worker may be stopped: what was too slow may look as if it had come in time.
+    pub stalls: bool,
+}
+
+/// One run.
+#[derive(Debug)]
+pub struct Scenario {
+    pub seed: u64,
+    pub recipes: Vec<Recipe>,
+    pub targets: Vec<Target>,
+    pub capacity: u32,
+    /// Whether there is always a slot.
+    pub ample: bool,
+    /// Longest round trip by group.
+    pub round_trips: Vec<Duration>,
+    pub faults: Faults,
+    /// From here on there are no faults.
+    pub faults_end: Instant,
+    /// When the second wave is added and the removed ones are removed.
+    pub change_at: Instant,
+    pub duration: Duration,
+    /// What the faults do to the truth.
+    pub doubts: Doubts,
+}
+
+/// The scenario of a seed.
+pub fn draw(seed: u64) -> Scenario {
+    let mut rng = Rng::new(seed);
+    let groups = usize::try_from(1 + rng.below(4)).unwrap();
+    let asked: Vec<Asked> =
+        (0..groups).map(|_| if rng.chance(1, 2) { Asked::Tcp } else { Asked::Http }).collect();
+    let recipes: Vec<Recipe> = asked.iter().map(|&asked| recipe(asked, &mut rng)).collect();
+    let longest = recipes.iter().map(|recipe| recipe.interval).max().unwrap();
+    let duration = longest * 8 + Duration::from_secs(2 + rng.below(10));
+    let mut targets = Vec::new();
+    for group in 0..groups {
+        let rounds = duration.as_millis() / recipes[group].interval.as_millis() + 1;
+        let most = u64::try_from(12_000 / rounds).unwrap().clamp(1, 300);
+        for _ in 0..=rng.below(most) {
+            let index = u32::try_from(targets.len()).unwrap();
+            targets.push(target(index, group, asked[group], recipes[group].timeout, &mut rng));
+        }
+    }
+    let count = targets.len() as u64;
+    let capacity = if rng.chance(2, 3) { count + rng.below(50) } else { 1 + rng.below(count) };
+    let round_trips: Vec<_> = recipes.iter().map(|recipe| recipe.timeout / 20).collect();
+    let shortest = recipes.iter().map(|recipe| recipe.timeout).min().unwrap();
+    let faults_end = Instant::ZERO + duration / 2;
+    let (faults, doubts) = faults(faults_end, shortest, &mut rng);
+    Scenario {
+        seed,
+        recipes,
+        targets,
+        ample: capacity >= count,
+        capacity: u32::try_from(capacity).unwrap(),
+        round_trips,
+        faults,
+        faults_end,
+        change_at: Instant::ZERO + duration / 3,
+        duration,
+        doubts,
+    }
+}
+
+/// Many targets of both kinds, an hour, and an interval as in the seed document.
+pub fn hour(seed: u64, targets: u32) -> Scenario {
+    let mut rng = Rng::new(seed);
+    let asked = [Asked::Tcp, Asked::Http];
+    let recipe = |asked: Asked, timeout| Recipe {
+        interval: Duration::from_secs(30),
+        timeout: Duration::from_secs(timeout),
+        thresholds: Thresholds { healthy: 3, unhealthy: 3 },
+        check: asked.check(),
+        close: Close::Reset,
+        handshake: Handshake::Half,
+    };
+    let recipes = vec![recipe(Asked::Tcp, 10), recipe(Asked::Http, 6)];
+    let place = |index| usize::try_from(index % 2).unwrap();
+    let targets = (0..targets)
+        .map(|index| {
+            let group = place(index);
+            let mut target = target(index, group, asked[group], recipes[group].timeout, &mut rng);
+            // One in ten is as it comes, so that most of the world is well.
+            if !rng.chance(1, 10) {
+                let script = SCRIPTS.iter().find(|script| script.asked == asked[group]).unwrap();
+                target.behaviour = (script.behaviour)(recipes[group].timeout);
+                target.expects = vec![(script.code, script.status)];
+            }
+            (target.added_later, target.removed) = (false, false);
+            target
+        })
+        .collect();
+    Scenario {
+        seed,
+        recipes,
+        targets,
+        capacity: 2_048,
+        ample: true,
+        round_trips: vec![Duration::from_millis(20); 2],
+        faults: Faults::none(),
+        faults_end: Instant::ZERO,
+        change_at: Instant::ZERO,
+        duration: Duration::from_secs(3_600),
+        doubts: Doubts::default(),
+    }
+}
+
+/// One target for each script, all in good order.
+pub fn every_script(timeout: Duration) -> Scenario {
+    let mut scenario = hour(1, 0);
+    for recipe in &mut scenario.recipes {
+        (recipe.interval, recipe.timeout) = (timeout * 2, timeout);
+    }
+    scenario.round_trips = vec![timeout / 20; 2];
+    scenario.duration = timeout * 20;
+    for (index, script) in (0..).zip(SCRIPTS) {
+        let ip = Ipv4Addr::from_bits(0x0A00_0000 + index);
+        scenario.targets.push(Target {
+            address: SocketAddr::new(ip.into(), 80),
+            group: usize::from(script.asked == Asked::Http),
+            behaviour: (script.behaviour)(timeout),
+            expects: vec![(script.code, script.status)],
+            added_later: false,
+            removed: false,
+        });
+    }
+    scenario
+}
+
+const fn pick<T: Copy>(of: &[T], rng: &mut Rng) -> T {
+    #[expect(clippy::cast_possible_truncation, reason = "below the length of a slice")]
+    let index = rng.below(of.len() as u64) as usize;
+    of[index]
+}
+
+fn recipe(asked: Asked, rng: &mut Rng) -> Recipe {
+    let ms = Duration::from_millis;
+    Recipe {
+        interval: ms(pick(&[100, 250, 1_000, 1_500, 5_000, 10_000, 30_000], rng)),
+        timeout: ms(pick(&[10, 50, 300, 1_000, 3_000, 10_000], rng)),
+        thresholds: Thresholds {
+            healthy: pick(&[1, 2, 3, 5], rng),
+            unhealthy: pick(&[1, 2, 3, 5], rng),
+        },
+        check: asked.check(),
+        close: pick(&[Close::Reset, Close::Graceful], rng),
+        handshake: pick(&[Handshake::Half, Handshake::Full], rng),
+    }
+}
+
+fn target(index: u32, group: usize, asked: Asked, timeout: Duration, rng: &mut Rng) -> Target {
+    let address = if rng.chance(1, 5) {
+        let ip = Ipv6Addr::from_bits(0xFD00_u128 << 112 | u128::from(index));
+        SocketAddr::new(ip.into(), 8_080)
+    } else {
+        SocketAddr::new(Ipv4Addr::from_bits(0x0A00_0000 + index).into(), 80)
+    };
+    let of_kind: Vec<&Script> = SCRIPTS.iter().filter(|script| script.asked == asked).collect();
+    let passing: Vec<&Script> =
+        of_kind.iter().copied().filter(|script| script.code.class() == Class::Pass).collect();
+    let list: Vec<&Script> = match rng.below(20) {
+        0..12 => vec![pick(&passing, rng)],
+        12..17 => vec![pick(&of_kind, rng)],
+        _ => (0..2 + rng.below(4)).map(|_| pick(&of_kind, rng)).collect(),
+    };
+    let expects = list.iter().map(|script| (script.code, script.status)).collect();
+    let mut behaviours = list.iter().map(|script| (script.behaviour)(timeout));
+    let behaviour = if list.len() == 1 {
+        behaviours.next().unwrap()
+    } else if rng.chance(1, 2) {
+        Behaviour::Random(behaviours.collect())
+    } else {
+        let mut from = Instant::ZERO;
+        let each = behaviours.map(|behaviour| {
+            from += Duration::from_millis(rng.below(20_000));
+            (from, behaviour)
+        });
+        Behaviour::Scheduled(each.collect())
+    };
+    let (added_later, removed) = (rng.chance(1, 10), rng.chance(1, 10));
+    let removed = removed && !added_later;
+    Target { address, group, behaviour, expects, added_later, removed }
+}
+
+/// What may go wrong with the checker until `to`. What delays a completion stays far below the shortest
+/// timeout: who could tell it from a slow target? What stops the worker itself may last for as long as
+/// it likes, where the timeout is a multiple of `OVERSLEPT`, below which nobody notices a stop.
+fn faults(to: Instant, shortest: Duration, rng: &mut Rng) -> (Faults, Doubts) {
+    let (mut faults, mut doubts) = (Faults::none(), Doubts::default());
+    if rng.chance(2, 5) {
+        return (faults, doubts);
+    }
+    let kinds = if shortest < OVERSLEPT * 5 { 6 } else { 9 };
+    for _ in 0..1 + rng.below(4) {
+        let stall = Duration::from_millis(pick(&[1, 9, 11, 50, 400, 3_000, 20_000], rng));
+        let errno = pick(
+            &[
+                Errno::EMFILE,
+                Errno::ENFILE,
+                Errno::ENOBUFS,
+                Errno::ENOMEM,
+                Errno::EADDRNOTAVAIL,
+                Errno::EACCES,
+                Errno::EPERM,
+            ],
+            rng,
+        );
+        let rare = (1, 200 + rng.below(2_000));
+        let (fault, chance) = match rng.below(kinds) {
+            0 => (Fault::Connect(errno), (1, 2 + rng.below(20))),
+            1 => (Fault::Connect(errno), (1, 1)),
+            2 => (Fault::RingFull, (1, 1 + rng.below(3))),
+            3 => (Fault::Late(shortest / 100), (1, 1 + rng.below(10))),
+            4 => (Fault::Batch(usize::try_from(1 + rng.below(4)).unwrap()), (1, 1)),
+            5 => (Fault::NoBuffer, (1, 2 + rng.below(50))),
+            6 => (Fault::Oversleep(stall), rare),
+            7 => (Fault::Pause(stall), rare),
+            _ => (Fault::Held(stall), rare),
+        };
+        doubts.receives |= fault == Fault::NoBuffer;
+        doubts.stalls |= matches!(fault, Fault::Oversleep(_) | Fault::Pause(_) | Fault::Held(_));
+        // What always happens must not fill the whole run.
+        let length = if chance == (1, 1) { 200_000_000 } else { to.as_nanos() };
+        let from = Instant::from_nanos(rng.below(to.as_nanos()));
+        let end = to.min(from + Duration::from_nanos(length));
+        faults = faults.window(Window { from, to: end, chance, fault });
+    }
+    (faults, doubts)
+}

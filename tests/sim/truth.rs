@@ -1,0 +1,161 @@
+//! What must hold of every run: each report is compared with what the network saw and with the rules.
+//!
+//! The due times are reckoned here from the rules (DESIGN 3.4), not taken from the worker: the first
+//! lies on the target's phase, the next is the first of that grid behind the last one that is not past
+//! when the probe is over.
+
+use crate::scenario::{Doubts, Scenario, Target};
+use ringcheck::health::{Health, Observed, Thresholds};
+use ringcheck::io::sim::{Fate, Start};
+use ringcheck::outcome::{Cause, Class, Code, Detail};
+use ringcheck::report::Report;
+use ringcheck::schedule::millis;
+use ringcheck::time::Instant;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// What is known of one target beside the worker.
+#[derive(Debug)]
+pub struct Truth {
+    pub interval: Duration,
+    pub timeout: Duration,
+    pub thresholds: Thresholds,
+    /// Code and status by the place of what a probe met.
+    pub expects: Vec<(Code, u16)>,
+    pub doubts: Doubts,
+    /// When the next probe is due, in milliseconds; none before it was added, and after its removal
+    /// as soon as no report can be on its way.
+    pub due: Option<u64>,
+    /// It was removed: no start may follow.
+    pub gone: bool,
+    /// Starts that no report has been seen of.
+    pub open: VecDeque<Start>,
+    pub health: Health,
+    pub reports: u64,
+    pub skipped: u64,
+}
+
+impl Truth {
+    /// Nothing has been seen of this target.
+    pub fn new(scenario: &Scenario, target: &Target) -> Self {
+        let recipe = &scenario.recipes[target.group];
+        Self {
+            interval: recipe.interval,
+            timeout: recipe.timeout,
+            thresholds: recipe.thresholds,
+            expects: target.expects.clone(),
+            doubts: scenario.doubts,
+            due: None,
+            gone: false,
+            open: VecDeque::new(),
+            health: Health::default(),
+            reports: 0,
+            skipped: 0,
+        }
+    }
+
+    /// Takes one report in; returns the lateness of its probe's start, where it had one.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn report(&mut self, report: &Report) -> Result<Option<Duration>, String> {
+        let due = self.due.ok_or("a report of a target that is not probed")?;
+        let lateness = if never_started(report) {
+            None
+        } else {
+            let start = self.open.pop_front().ok_or("a report without a start")?;
+            Some(self.matches(report, &start, due)?)
+        };
+        self.replay(report)?;
+        self.reports += 1;
+        let interval = millis(self.interval);
+        let now = report.at.as_millis();
+        let late = now.saturating_sub(due + interval);
+        let skipped = late.div_ceil(interval);
+        self.skipped += skipped;
+        self.due = Some(due + interval * (skipped + 1));
+        Ok(lateness)
+    }
+
+    fn matches(&self, report: &Report, start: &Start, due: u64) -> Result<Duration, String> {
+        let due_at = Instant::from_millis(due);
+        if start.at < due_at {
+            return Err(format!("started at {:?}, before it was due at {due_at:?}", start.at));
+        }
+        if start.at > report.at {
+            return Err("reported before it was started".to_owned());
+        }
+        let (code, status) = match start.fate {
+            Fate::Fault(_) => (Code::SockErr, 0),
+            Fate::Peer(index) => self.expects[usize::from(index)],
+        };
+        let outcome = report.outcome;
+        let overlooked = self.doubts.stalls && code == Code::L7Tout;
+        let excused = self.doubts.receives && outcome.class() == Class::LocalFault
+            || overlooked && matches!(outcome.code, Code::L7Ok | Code::L7Rsp);
+        if outcome.class() == Class::Fail && self.always_well() {
+            return Err(format!("failed with {outcome:?}, though nothing is wrong with it"));
+        }
+        if (outcome.code, outcome.status) != (code, status) && !excused {
+            return Err(format!("outcome {outcome:?}, but the truth is {code:?} {status}"));
+        }
+        if let Fate::Fault(errno) = start.fate
+            && outcome.detail != Detail::Errno(errno)
+        {
+            return Err(format!("detail {:?}, but the truth is {errno:?}", outcome.detail));
+        }
+        Ok(start.at.since(due_at))
+    }
+
+    fn replay(&mut self, report: &Report) -> Result<(), String> {
+        let transition = self.health.observe(report.outcome.class(), self.thresholds);
+        let expected = (self.health.observed(), self.health.streak(), transition);
+        let told = (report.observed, report.streak, report.transition);
+        if told == expected {
+            return Ok(());
+        }
+        Err(format!("state, streak and transition {told:?}, but outcomes so far make {expected:?}"))
+    }
+
+    /// Takes one start in.
+    ///
+    /// # Errors
+    /// Where there should be none.
+    pub fn started(&mut self, start: Start) -> Result<(), String> {
+        if self.gone || self.due.is_none() {
+            return Err("started, but it is not to be probed".to_owned());
+        }
+        if self.open.len() > 1 {
+            return Err("a third start without a report".to_owned());
+        }
+        self.open.push_back(start);
+        Ok(())
+    }
+
+    /// What must hold when time is up at `end`: nothing was lost, nothing fell behind by more than
+    /// `slack`, and nobody who is always well was ever called ill.
+    ///
+    /// # Errors
+    /// What does not hold.
+    pub fn finish(&self, end: Instant, slack: Duration) -> Result<(), String> {
+        let Some(due) = self.due.filter(|_| !self.gone) else { return Ok(()) };
+        let due = Instant::from_millis(due);
+        if due + self.timeout + slack < end {
+            return Err(format!("lost: its probe of {due:?} neither came nor was excused"));
+        }
+        if self.reports > 0 && self.always_well() && self.health.observed() == Observed::Unhealthy {
+            return Err("unhealthy, though nothing is wrong with it".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Whether every probe that reaches it must pass.
+    pub fn always_well(&self) -> bool {
+        self.expects.iter().all(|(code, _)| code.class() == Class::Pass)
+    }
+}
+
+/// Whether the report tells that no probe was started.
+pub fn never_started(report: &Report) -> bool {
+    matches!(report.outcome.detail, Detail::Cause(Cause::NoFreeSlot | Cause::StartedLate))
+}
