@@ -208,7 +208,7 @@ fn a_new_registry_keeps_what_stays_and_begins_what_is_new() {
     assert_eq!(next.groups[0].members.targets[4], TargetId(2));
     collector.install(next, Instant::from_millis(9)).unwrap();
     let verdict = Verdict { observed: Observed::Initial, outcome: None, since: Moment(9) };
-    assert_eq!(table.read(TargetId(2)), Reading { verdict, last: None });
+    assert_eq!(table.read(TargetId(2)), Reading { verdict, last: None, failure: None });
     assert_sets_fit(&table);
 }
 

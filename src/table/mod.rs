@@ -12,9 +12,9 @@ mod shown_state;
 mod stats_view;
 
 pub use history::{Event, History};
-pub use record::{LastProbe, Reading, Verdict};
+pub use record::{Failure, LastProbe, Reading, Verdict};
 pub use sets::{Filter, GroupSets, Positions, StateMask};
-pub use shown_state::{ShownState, shown_state};
+pub use shown_state::{Shown, ShownState, explain, shown_state};
 pub use stats_view::{Figures, Percentiles, STUCK_AFTER, StatsView, WorkerView};
 
 use crate::health::Observed;

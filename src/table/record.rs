@@ -2,9 +2,13 @@
 //!
 //! ```text
 //! verdict  since 38 | detail 9 | status 10 | code 4 | has outcome 1 | observed 2
-//! last     at 44 | streak 16 | count 3 | being written 1
+//! last     at 38 | streak 16 | code of the last failure 4 | count 5 | being written 1
 //! phases   total 16 | first byte 16 | tls 16 | connect 16
 //! ```
+//!
+//! An unhealthy target is explained by its last *failing* outcome, also after a pass or a local fault.
+//! The HTTP status of that failure stands in the field that the outcome after it leaves empty: a pass
+//! has no detail, a local fault no status.
 //!
 //! Each word is whole by itself, so a verdict (state, code, status, detail, since) is never torn. The
 //! three together are a sequence lock (Hans Boehm, "Can seqlocks get along with programming language
@@ -15,7 +19,7 @@
 //! A record of zeros is that of a target that nothing is known of.
 
 use crate::health::Observed;
-use crate::outcome::{Code, Detail, Outcome};
+use crate::outcome::{Class, Code, Detail, Outcome};
 use crate::report::{Phases, Report};
 use crate::time::Instant;
 use crate::wall::Moment;
@@ -28,10 +32,17 @@ const SINCE_BITS: u32 = 38;
 /// before it.
 const SINCE_BIAS: i64 = 1 << (SINCE_BITS - 1);
 const SINCE_SHIFT: u32 = 64 - SINCE_BITS;
-const AT_MAX: u64 = (1 << 44) - 1;
+const AT_SHIFT: u32 = 26;
+const AT_MAX: u64 = (1 << (64 - AT_SHIFT)) - 1;
+const STREAK_SHIFT: u32 = 10;
+const FAILURE_SHIFT: u32 = 6;
 const BEING_WRITTEN: u64 = 1;
 const COUNT_STEP: u64 = 2;
-const COUNT_MASK: u64 = 0b1110;
+const COUNT_MASK: u64 = 0b11_1110;
+const STATUS_SHIFT: u32 = 7;
+const DETAIL_SHIFT: u32 = 17;
+/// A status of the last failure in the nine bits of the detail: 0 is none, 1 is this one more.
+const STATUS_BEFORE_FIRST: u16 = 99;
 
 /// What is known of a target's state; read from one word, so its parts belong together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +66,15 @@ pub struct LastProbe {
     pub phases: Phases,
 }
 
+/// The last failing outcome, as far as it explains a state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Its code.
+    pub code: Code,
+    /// HTTP status 100-599, or 0 where there was none.
+    pub status: u16,
+}
+
 /// All that the table knows of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reading {
@@ -62,6 +82,8 @@ pub struct Reading {
     pub verdict: Verdict,
     /// The last probe; none before the first.
     pub last: Option<LastProbe>,
+    /// The last failure; none before the first.
+    pub failure: Option<Failure>,
 }
 
 /// See the module's head.
@@ -93,23 +115,34 @@ impl Record {
             }
             std::hint::spin_loop();
         }
-        let verdict = unpack_verdict(words.0, epoch);
-        let last = verdict.outcome.map(|_| unpack_last(words.1, words.2, epoch));
-        Reading { verdict, last }
+        let (verdict, last, phases) = words;
+        let failure = unpack_failure(verdict, last);
+        let verdict = unpack_verdict(verdict, epoch);
+        let last = verdict.outcome.map(|_| unpack_last(last, phases, epoch));
+        Reading { verdict, last, failure }
     }
 
     /// Takes a report in; `since` is that of the verdict to write. For the writer only.
     pub(super) fn write(&self, report: &Report, since: Moment, epoch: Instant) {
+        let Outcome { code, status, .. } = report.outcome;
+        let failure = match code.class() {
+            Class::Fail => Some(Failure { code, status }),
+            Class::Pass | Class::LocalFault => unpack_failure(
+                self.verdict.load(Ordering::Relaxed),
+                self.last.load(Ordering::Relaxed),
+            ),
+        };
         let verdict = Verdict { observed: report.observed, outcome: Some(report.outcome), since };
-        let last = pack_last(report.at, report.streak, epoch);
-        self.store(pack_verdict(verdict, epoch), last, pack_phases(report.phases));
+        let verdict = pack_verdict(verdict, failure, epoch);
+        let last = pack_last(report.at, report.streak, failure, epoch);
+        self.store(verdict, last, pack_phases(report.phases));
     }
 
     /// Forgets all but the given state: the target is new, or its state was remembered. For the
     /// writer only.
     pub(super) fn reset(&self, observed: Observed, since: Moment, epoch: Instant) {
         let verdict = Verdict { observed, outcome: None, since };
-        self.store(pack_verdict(verdict, epoch), 0, 0);
+        self.store(pack_verdict(verdict, None, epoch), 0, 0);
     }
 
     fn store(&self, verdict: u64, last: u64, phases: u64) {
@@ -123,15 +156,20 @@ impl Record {
     }
 }
 
-fn pack_verdict(verdict: Verdict, epoch: Instant) -> u64 {
+fn pack_verdict(verdict: Verdict, failure: Option<Failure>, epoch: Instant) -> u64 {
     let since = verdict.since.0.saturating_sub(Moment::from(epoch).0).saturating_add(SINCE_BIAS);
     let since = since.clamp(0, (1 << SINCE_BITS) - 1).unsigned_abs();
     let known = match verdict.outcome {
         None => 0,
         Some(outcome) => {
-            let status = u64::from(outcome.status.min(1_023));
-            let detail = u64::from(outcome.detail.to_bits());
-            1 << 2 | (outcome.code as u64) << 3 | status << 7 | detail << 17
+            let failed = failure.map_or(0, |failure| failure.status);
+            let (status, detail) = match outcome.code.class() {
+                Class::Pass => (outcome.status, failed.saturating_sub(STATUS_BEFORE_FIRST)),
+                Class::Fail => (outcome.status, outcome.detail.to_bits()),
+                Class::LocalFault => (failed, outcome.detail.to_bits()),
+            };
+            let (status, detail) = (u64::from(status.min(1_023)), u64::from(detail.min(511)));
+            1 << 2 | (outcome.code as u64) << 3 | status << STATUS_SHIFT | detail << DETAIL_SHIFT
         }
     };
     since << SINCE_SHIFT | known | verdict.observed as u64
@@ -140,24 +178,52 @@ fn pack_verdict(verdict: Verdict, epoch: Instant) -> u64 {
 fn unpack_verdict(word: u64, epoch: Instant) -> Verdict {
     let observed = Observed::ALL[(word & 0b11) as usize];
     let since = i64::try_from(word >> SINCE_SHIFT).unwrap_or(0) - SINCE_BIAS;
-    let code = Code::from_index((word >> 3 & 0xF) as usize).filter(|_| word & 1 << 2 != 0);
-    let outcome = code.map(|code| Outcome {
-        code,
-        status: (word >> 7 & 0x3FF) as u16,
-        detail: Detail::from_bits((word >> 17 & 0x1FF) as u16),
+    let (status, detail) = (status_bits(word), Detail::from_bits(detail_bits(word)));
+    let outcome = unpack_code(word).map(|code| match code.class() {
+        Class::Pass => Outcome { code, status, detail: Detail::None },
+        Class::Fail => Outcome { code, status, detail },
+        Class::LocalFault => Outcome { code, status: 0, detail },
     });
     Verdict { observed, outcome, since: Moment(Moment::from(epoch).0.saturating_add(since)) }
 }
 
-fn pack_last(at: Instant, streak: i16, epoch: Instant) -> u64 {
+fn unpack_failure(verdict: u64, last: u64) -> Option<Failure> {
+    let code = Code::from_index((last >> FAILURE_SHIFT & 0xF) as usize);
+    let code = code.filter(|code| code.class() == Class::Fail)?;
+    let status = match unpack_code(verdict)?.class() {
+        Class::Pass => match detail_bits(verdict) {
+            0 => 0,
+            bits => bits + STATUS_BEFORE_FIRST,
+        },
+        Class::Fail | Class::LocalFault => status_bits(verdict),
+    };
+    Some(Failure { code, status })
+}
+
+fn unpack_code(verdict: u64) -> Option<Code> {
+    Code::from_index((verdict >> 3 & 0xF) as usize).filter(|_| verdict & 1 << 2 != 0)
+}
+
+fn status_bits(verdict: u64) -> u16 {
+    (verdict >> STATUS_SHIFT & 0x3FF) as u16
+}
+
+fn detail_bits(verdict: u64) -> u16 {
+    (verdict >> DETAIL_SHIFT & 0x1FF) as u16
+}
+
+fn pack_last(at: Instant, streak: i16, failure: Option<Failure>, epoch: Instant) -> u64 {
     let at = at.as_millis().saturating_sub(epoch.as_millis()).min(AT_MAX);
-    at << 20 | u64::from(streak.cast_unsigned()) << 4
+    let streak = u64::from(streak.cast_unsigned());
+    // Row 0 of the table of codes is a pass, so it stands for none.
+    let failure = failure.map_or(0, |failure| failure.code as u64);
+    at << AT_SHIFT | streak << STREAK_SHIFT | failure << FAILURE_SHIFT
 }
 
 fn unpack_last(last: u64, phases: u64, epoch: Instant) -> LastProbe {
-    let at = Instant::from_millis(epoch.as_millis() + (last >> 20)).into();
-    let streak = ((last >> 4 & 0xFFFF) as u16).cast_signed();
-    LastProbe { at, streak, phases: unpack_phases(phases) }
+    let at = Instant::from_millis(epoch.as_millis() + (last >> AT_SHIFT)).into();
+    let streak = (last >> STREAK_SHIFT & 0xFFFF) as u16;
+    LastProbe { at, streak: streak.cast_signed(), phases: unpack_phases(phases) }
 }
 
 fn pack_phases(phases: Phases) -> u64 {
@@ -228,7 +294,19 @@ mod tests {
     fn zeros_are_a_target_that_nothing_is_known_of() {
         let reading = Record::default().read(Instant::ZERO);
         assert_eq!(reading.verdict.observed, Observed::Initial);
-        assert_eq!((reading.verdict.outcome, reading.last), (None, None));
+        assert_eq!((reading.verdict.outcome, reading.last, reading.failure), (None, None, None));
+    }
+
+    fn report(code: Code, status: u16, detail: Detail) -> Report {
+        Report {
+            target: crate::report::TargetId(0),
+            at: Instant::from_millis(7),
+            outcome: Outcome { code, status, detail },
+            phases: Phases::default(),
+            observed: Observed::Unhealthy,
+            streak: -3,
+            transition: None,
+        }
     }
 
     #[test]
@@ -237,13 +315,45 @@ mod tests {
         for observed in Observed::ALL {
             for row in &TABLE {
                 for since in [-100_000_000_000, 0, 123_455, 123_456, 100_000_000_000] {
-                    let detail = Detail::Cause(Cause::StartedLate);
-                    let outcome = Some(Outcome { code: row.code, status: 599, detail });
+                    let (status, detail) = match row.class {
+                        Class::Pass => (599, Detail::None),
+                        Class::Fail => (599, Detail::Cause(Cause::StartedLate)),
+                        Class::LocalFault => (0, Detail::Cause(Cause::StartedLate)),
+                    };
+                    let outcome = Some(Outcome { code: row.code, status, detail });
                     let verdict = Verdict { observed, outcome, since: Moment(since) };
-                    assert_eq!(unpack_verdict(pack_verdict(verdict, epoch), epoch), verdict);
+                    let failure = Some(Failure { code: Code::L7Sts, status: 503 });
+                    let word = pack_verdict(verdict, failure, epoch);
+                    assert_eq!(unpack_verdict(word, epoch), verdict);
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_last_failure_outlives_passes_and_local_faults() {
+        let record = Record::default();
+        let take = |code, status, detail| {
+            record.write(&report(code, status, detail), Moment(0), Instant::ZERO);
+            let reading = record.read(Instant::ZERO);
+            let expected = Outcome { code, status, detail };
+            assert_eq!(reading.verdict.outcome, Some(expected), "{code:?}");
+            reading.failure
+        };
+        let fault = Detail::Cause(Cause::NoFreeSlot);
+        assert_eq!(take(Code::L7Ok, 200, Detail::None), None);
+        assert_eq!(take(Code::SockErr, 0, fault), None);
+        for status in [100, 503, 599] {
+            let mismatch = Detail::Cause(Cause::StatusNotMatched);
+            let failure = Some(Failure { code: Code::L7Sts, status });
+            assert_eq!(take(Code::L7Sts, status, mismatch), failure);
+            assert_eq!(take(Code::L7Ok, 200, Detail::None), failure);
+            assert_eq!(take(Code::SockErr, 0, fault), failure);
+            assert_eq!(take(Code::L7Ok, 204, Detail::None), failure);
+        }
+        let refused = Some(Failure { code: Code::L4Con, status: 0 });
+        assert_eq!(take(Code::L4Con, 0, Detail::None), refused);
+        assert_eq!(take(Code::L4Ok, 0, Detail::None), refused);
     }
 
     #[test]
@@ -251,7 +361,7 @@ mod tests {
         for since in [i64::MIN, i64::MAX] {
             let outcome = Some(Outcome::plain(Code::L4Ok));
             let verdict = Verdict { observed: Observed::Healthy, outcome, since: Moment(since) };
-            let back = unpack_verdict(pack_verdict(verdict, Instant::ZERO), Instant::ZERO);
+            let back = unpack_verdict(pack_verdict(verdict, None, Instant::ZERO), Instant::ZERO);
             assert_eq!((back.observed, back.outcome), (verdict.observed, outcome));
         }
     }
@@ -266,10 +376,10 @@ mod tests {
         }
 
         #[test]
-        fn last_probes_survive_packing(at in 0..1_u64 << 43, streak in any::<i16>()) {
+        fn last_probes_survive_packing(at in 0..1_u64 << 38, streak in any::<i16>()) {
             let epoch = Instant::from_millis(77);
             let at = Instant::from_millis(at + 77);
-            let last = unpack_last(pack_last(at, streak, epoch), 0, epoch);
+            let last = unpack_last(pack_last(at, streak, None, epoch), 0, epoch);
             prop_assert_eq!((last.at, last.streak), (at.into(), streak));
         }
     }
