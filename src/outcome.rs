@@ -5,6 +5,7 @@
 //! A local fault is the checker's own failure and never counts against a target.
 
 use nix::errno::Errno;
+use std::borrow::Cow;
 
 /// The short reason of an outcome; the discriminant is the row in [`TABLE`] and fits four bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -75,15 +76,15 @@ impl AwsReason {
 
     /// The description as AWS words it; `status` is the HTTP status that did not match.
     #[must_use]
-    pub fn description(self, status: u16) -> String {
-        match self {
-            Self::Timeout => "Request timed out".to_owned(),
-            Self::FailedHealthChecks => "Health checks failed".to_owned(),
+    pub fn description(self, status: u16) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::Timeout => "Request timed out",
+            Self::FailedHealthChecks => "Health checks failed",
             Self::ResponseCodeMismatch => {
-                format!("Health checks failed with these codes: [{status}]")
+                return Cow::Owned(format!("Health checks failed with these codes: [{status}]"));
             }
-            Self::InternalError => "Health checks failed due to an internal error".to_owned(),
-        }
+            Self::InternalError => "Health checks failed due to an internal error",
+        })
     }
 }
 
