@@ -7,9 +7,11 @@ use ringcheck::config::{
     LoadBalancerConfig, Protocol, Rules, StateConfig, TargetConfig,
 };
 use ringcheck::endpoint::Endpoint;
+use ringcheck::health::Observed;
 use ringcheck::recipe::{Close, Handshake, Recipe};
 use ringcheck::registry::{GroupKey, IdAllocator, Registry, mass_removal};
 use ringcheck::report::TargetId;
+use ringcheck::shown::{self, Facts, State};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -86,6 +88,9 @@ fn probed(registry: &Registry) -> Probed {
     let mut probed = Probed::new();
     for group in &registry.groups {
         for position in 0..group.members.len() {
+            let facts = Facts::of(group, position);
+            let would_show = shown::state(&facts, true, Observed::Healthy) == State::Healthy;
+            assert_eq!(group.is_probed(position), would_show, "{facts:?}");
             if group.is_probed(position) {
                 let member = group.members.get(position);
                 let traffic = member.endpoint.socket_addr();
