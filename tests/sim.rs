@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
+#[path = "sim/cases.rs"]
+mod cases;
 #[path = "sim/run.rs"]
 mod run;
 #[path = "sim/scenario.rs"]

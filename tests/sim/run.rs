@@ -1,7 +1,7 @@
 //! Drives a real worker over the simulated world, turn by turn, and checks it as it goes.
 
 use crate::scenario::{Scenario, Target};
-use crate::truth::Truth;
+use crate::truth::{LATE, Truth};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use ringcheck::io::sim::{Network, Peer, Sim, Start};
 use ringcheck::outcome::Code;
@@ -17,7 +17,7 @@ use std::time::Duration;
 
 /// What a run came to.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Summary {
+pub(crate) struct Summary {
     pub probes: u64,
     pub turns: u64,
     pub skipped: u64,
@@ -27,15 +27,13 @@ pub struct Summary {
     pub digest: u64,
 }
 
-/// A start may be this late where nothing hinders it: a tick, and the turn it falls into.
-const LATE: Duration = Duration::from_millis(3);
 /// Longest stall of the worker that a scenario draws.
-pub const STALL_MAX: Duration = Duration::from_secs(20);
+pub(crate) const STALL_MAX: Duration = Duration::from_secs(20);
 /// The revision of the change in the middle of a run.
 const CHANGED: u64 = 2;
 
 /// One run of a scenario.
-pub struct Run<'a> {
+pub(crate) struct Run<'a> {
     worker: Worker<Sim>,
     commands: Sender<Command>,
     batches: Receiver<Batch>,
@@ -48,7 +46,7 @@ impl<'a> Run<'a> {
     ///
     /// # Panics
     /// Where anything is not as it must be.
-    pub fn complete(scenario: &'a Scenario) -> Summary {
+    pub(crate) fn complete(scenario: &'a Scenario) -> Summary {
         let mut run = Self::new(scenario);
         run.add(false, First::Spread);
         let end = Instant::ZERO + scenario.duration;
@@ -153,7 +151,7 @@ impl<'a> Run<'a> {
 }
 
 /// The network of a scenario.
-fn world(scenario: &Scenario) -> Sim {
+pub(crate) fn world(scenario: &Scenario) -> Sim {
     let mut network = Network::new();
     for target in &scenario.targets {
         let longest = scenario.round_trips[target.group];

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// One target.
 #[derive(Debug)]
-pub struct Target {
+pub(crate) struct Target {
     pub address: SocketAddr,
     /// Index into [`Scenario::recipes`].
     pub group: usize,
@@ -30,7 +30,7 @@ pub struct Target {
 
 /// In which cases a report may differ from what the network saw.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Doubts {
+pub(crate) struct Doubts {
     /// Receives may fail by fault: any probe may come to a local fault.
     pub receives: bool,
     /// The worker may be stopped: what was too slow may look as if it had come in time.
@@ -39,7 +39,7 @@ pub struct Doubts {
 
 /// One run.
 #[derive(Debug)]
-pub struct Scenario {
+pub(crate) struct Scenario {
     pub seed: u64,
     pub recipes: Vec<Recipe>,
     pub targets: Vec<Target>,
@@ -59,7 +59,7 @@ pub struct Scenario {
 }
 
 /// The scenario of a seed.
-pub fn draw(seed: u64) -> Scenario {
+pub(crate) fn draw(seed: u64) -> Scenario {
     let mut rng = Rng::new(seed);
     let groups = usize::try_from(1 + rng.below(4)).unwrap();
     let asked: Vec<Asked> =
@@ -97,67 +97,83 @@ pub fn draw(seed: u64) -> Scenario {
     }
 }
 
-/// Many targets of both kinds, an hour, and an interval as in the seed document.
-pub fn hour(seed: u64, targets: u32) -> Scenario {
-    let mut rng = Rng::new(seed);
-    let asked = [Asked::Tcp, Asked::Http];
-    let recipe = |asked: Asked, timeout| Recipe {
-        interval: Duration::from_secs(30),
-        timeout: Duration::from_secs(timeout),
-        thresholds: Thresholds { healthy: 3, unhealthy: 3 },
-        check: asked.check(),
-        close: Close::Reset,
-        handshake: Handshake::Half,
-    };
-    let recipes = vec![recipe(Asked::Tcp, 10), recipe(Asked::Http, 6)];
-    let place = |index| usize::try_from(index % 2).unwrap();
-    let targets = (0..targets)
-        .map(|index| {
-            let group = place(index);
-            let mut target = target(index, group, asked[group], recipes[group].timeout, &mut rng);
-            // One in ten is as it comes, so that most of the world is well.
-            if !rng.chance(1, 10) {
-                let script = SCRIPTS.iter().find(|script| script.asked == asked[group]).unwrap();
-                target.behaviour = (script.behaviour)(recipes[group].timeout);
-                target.expects = vec![(script.code, script.status)];
-            }
-            (target.added_later, target.removed) = (false, false);
-            target
-        })
-        .collect();
+/// Nothing but recipes: no target, no fault, ten minutes, round trips up to 20 ms.
+pub(crate) fn quiet(seed: u64, recipes: Vec<Recipe>) -> Scenario {
     Scenario {
         seed,
+        round_trips: vec![Duration::from_millis(20); recipes.len()],
         recipes,
-        targets,
+        targets: Vec::new(),
         capacity: 2_048,
         ample: true,
-        round_trips: vec![Duration::from_millis(20); 2],
         faults: Faults::none(),
         faults_end: Instant::ZERO,
         change_at: Instant::ZERO,
-        duration: Duration::from_secs(3_600),
+        duration: Duration::from_secs(600),
         doubts: Doubts::default(),
     }
 }
 
-/// One target for each script, all in good order.
-pub fn every_script(timeout: Duration) -> Scenario {
-    let mut scenario = hour(1, 0);
-    for recipe in &mut scenario.recipes {
-        (recipe.interval, recipe.timeout) = (timeout * 2, timeout);
+/// A recipe with the seed document's thresholds.
+pub(crate) fn plain(asked: Asked, interval: Duration, timeout: Duration) -> Recipe {
+    Recipe {
+        interval,
+        timeout,
+        thresholds: Thresholds { healthy: 3, unhealthy: 3 },
+        check: asked.check(),
+        close: Close::Reset,
+        handshake: Handshake::Half,
     }
-    scenario.round_trips = vec![timeout / 20; 2];
-    scenario.duration = timeout * 20;
-    for (index, script) in (0..).zip(SCRIPTS) {
-        let ip = Ipv4Addr::from_bits(0x0A00_0000 + index);
-        scenario.targets.push(Target {
+}
+
+/// Many targets of both kinds, an hour, and an interval as in the seed document.
+pub(crate) fn hour(seed: u64, targets: u32) -> Scenario {
+    let mut rng = Rng::new(seed);
+    let (interval, seconds) = (Duration::from_secs(30), Duration::from_secs);
+    let recipes =
+        vec![plain(Asked::Tcp, interval, seconds(10)), plain(Asked::Http, interval, seconds(6))];
+    let mut scenario = quiet(seed, recipes);
+    scenario.duration = seconds(3_600);
+    for index in 0..targets {
+        let (group, asked) = if index % 2 == 0 { (0, Asked::Tcp) } else { (1, Asked::Http) };
+        // One in ten is as it comes, so that most of the world is well.
+        if rng.chance(1, 10) {
+            let timeout = scenario.recipes[group].timeout;
+            let any = target(index, group, asked, timeout, &mut rng);
+            scenario.targets.push(Target { added_later: false, removed: false, ..any });
+        } else {
+            let well = SCRIPTS.iter().find(|script| script.asked == asked);
+            scenario.play(group, &[*well.unwrap()]);
+        }
+    }
+    scenario
+}
+
+impl Scenario {
+    /// Adds a target to a group that plays one of these scripts each time, by chance.
+    pub(crate) fn play(&mut self, group: usize, scripts: &[Script]) {
+        let timeout = self.recipes[group].timeout;
+        let behaviours = scripts.iter().map(|script| (script.behaviour)(timeout)).collect();
+        let ip = Ipv4Addr::from_bits(0x0A00_0000 + u32::try_from(self.targets.len()).unwrap());
+        self.targets.push(Target {
             address: SocketAddr::new(ip.into(), 80),
-            group: usize::from(script.asked == Asked::Http),
-            behaviour: (script.behaviour)(timeout),
-            expects: vec![(script.code, script.status)],
+            group,
+            behaviour: Behaviour::Random(behaviours),
+            expects: scripts.iter().map(|script| (script.code, script.status)).collect(),
             added_later: false,
             removed: false,
         });
+    }
+}
+
+/// One target for each script, all in good order.
+pub(crate) fn every_script(timeout: Duration) -> Scenario {
+    let recipes = [Asked::Tcp, Asked::Http].map(|asked| plain(asked, timeout * 2, timeout));
+    let mut scenario = quiet(1, recipes.to_vec());
+    scenario.round_trips = vec![timeout / 20; 2];
+    scenario.duration = timeout * 20;
+    for script in SCRIPTS {
+        scenario.play(usize::from(script.asked == Asked::Http), &[*script]);
     }
     scenario
 }
@@ -244,7 +260,7 @@ fn faults(to: Instant, shortest: Duration, rng: &mut Rng) -> (Faults, Doubts) {
         let (fault, chance) = match rng.below(kinds) {
             0 => (Fault::Connect(errno), (1, 2 + rng.below(20))),
             1 => (Fault::Connect(errno), (1, 1)),
-            2 => (Fault::RingFull, (1, 1 + rng.below(3))),
+            2 => (Fault::Room(pick(&[0, 1, 7, 50], rng)), (1, 1 + rng.below(3))),
             3 => (Fault::Late(shortest / 100), (1, 1 + rng.below(10))),
             4 => (Fault::Batch(usize::try_from(1 + rng.below(4)).unwrap()), (1, 1)),
             5 => (Fault::NoBuffer, (1, 2 + rng.below(50))),

@@ -2,4 +2,4 @@
 
 #![allow(dead_code, reason = "each test target uses its part of it")]
 
-pub mod scripts;
+pub(crate) mod scripts;

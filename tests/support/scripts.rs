@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// Which check is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub(crate) enum Asked {
     /// A mere connection.
     Tcp,
     /// `GET /`; 200-399 match.
@@ -22,7 +22,7 @@ pub enum Asked {
 
 impl Asked {
     /// The check.
-    pub fn check(self) -> Check {
+    pub(crate) fn check(self) -> Check {
         match self {
             Self::Tcp => Check::Tcp,
             Self::Http => Check::Http(http::Check::new("/", None, Matcher::default())),
@@ -32,7 +32,7 @@ impl Asked {
 
 /// One row: what is asked, what the target does, what must come of it.
 #[derive(Clone, Copy, Debug)]
-pub struct Script {
+pub(crate) struct Script {
     /// For people.
     pub name: &'static str,
     /// The check that is made.
@@ -72,7 +72,7 @@ const BANNER: &[u8] = b"220 mail.example ESMTP ready\r\n";
 
 /// The table.
 #[rustfmt::skip]
-pub const SCRIPTS: &[Script] = &[
+pub(crate) const SCRIPTS: &[Script] = &[
     tcp("tcp: accepts", |_| Behaviour::stall(), Code::L4Ok),
     tcp("tcp: accepts and closes", |_| talk(Starts::AtOnce, vec![], End::Close), Code::L4Ok),
     tcp("tcp: accepts and resets", |_| Behaviour::reset_at_once(), Code::L4Ok),

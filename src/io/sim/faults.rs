@@ -12,8 +12,8 @@ use std::time::Duration;
 pub enum Fault {
     /// A connect fails at once with this errno, before any packet leaves.
     Connect(Errno),
-    /// [`super::Sim::room`] is 0 until the next wait.
-    RingFull,
+    /// There is room for at most this many connects until the next wait; 0: the ring is full.
+    Room(usize),
     /// A wait returns late.
     Oversleep(Duration),
     /// A wait begins late: the worker is not run between its last reading of the clock and the wait
@@ -90,8 +90,8 @@ impl Faults {
         )
     }
 
-    pub(super) fn ring_full(&self, now: Instant, rng: &mut Rng) -> bool {
-        self.roll(now, rng, |fault| (fault == Fault::RingFull).then_some(())).is_some()
+    pub(super) fn room(&self, now: Instant, rng: &mut Rng) -> Option<usize> {
+        self.roll(now, rng, |fault| if let Fault::Room(most) = fault { Some(most) } else { None })
     }
 
     pub(super) fn no_buffer(&self, now: Instant, rng: &mut Rng) -> bool {
@@ -158,7 +158,7 @@ mod tests {
     fn a_fault_keeps_to_its_window_and_its_chance() {
         let at = Instant::from_millis;
         let faults = Faults::none().between(Fault::Connect(Errno::EMFILE), at(10), at(20)).chance(
-            Fault::RingFull,
+            Fault::Room(0),
             1,
             4,
         );
@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(faults.connect(at(9), &mut rng), None);
         assert_eq!(faults.connect(at(10), &mut rng), Some(Errno::EMFILE));
         assert_eq!(faults.connect(at(20), &mut rng), None);
-        let full = (0..1_000).filter(|_| faults.ring_full(at(0), &mut rng)).count();
+        let full = (0..1_000).filter(|_| faults.room(at(0), &mut rng).is_some()).count();
         assert!((180..320).contains(&full), "{full}");
         assert!(!faults.no_buffer(at(15), &mut rng));
     }

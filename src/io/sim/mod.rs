@@ -67,7 +67,7 @@ pub struct Sim {
     ledger: Ledger,
     queued: Vec<Queued>,
     connects_queued: usize,
-    ring_full: bool,
+    room: usize,
     events: Events,
     ready: VecDeque<(u32, Kind, u32, Fact)>,
     buffers: Buffers,
@@ -98,7 +98,7 @@ impl Sim {
             ledger: Ledger::default(),
             queued: Vec::new(),
             connects_queued: 0,
-            ring_full: false,
+            room: ROOM,
             events: Events::default(),
             ready: VecDeque::new(),
             buffers: Buffers::new(),
@@ -110,8 +110,7 @@ impl Sim {
     /// The same world with faults of the checker.
     #[must_use]
     pub fn with_faults(mut self, faults: Faults) -> Self {
-        self.ring_full = faults.ring_full(self.now, &mut self.rng);
-        self.faults = faults;
+        self.set_faults(faults);
         self
     }
 
@@ -156,8 +155,8 @@ impl Sim {
 
     /// Replaces the faults from now on.
     pub fn set_faults(&mut self, faults: Faults) {
-        self.ring_full = faults.ring_full(self.now, &mut self.rng);
         self.faults = faults;
+        self.make_room();
     }
 
     /// Sockets that exist.
@@ -181,6 +180,10 @@ impl Sim {
         }
         let lent = self.buffers.lent();
         assert!(lent == 0, "contract (seed {}): {lent} buffers never came back", self.seed);
+    }
+
+    fn make_room(&mut self) {
+        self.room = self.faults.room(self.now, &mut self.rng).unwrap_or(ROOM);
     }
 
     fn violated(&self, slot: u32, sentence: Violation) -> ! {
@@ -261,7 +264,7 @@ impl Io for Sim {
     }
 
     fn room(&self) -> usize {
-        if self.ring_full { 0 } else { ROOM - self.connects_queued }
+        self.room.saturating_sub(self.connects_queued)
     }
 
     fn submit(&mut self, op: Op<'_>) {
@@ -303,7 +306,7 @@ impl Io for Sim {
             self.happen();
         }
         self.deliver(completions);
-        self.ring_full = self.faults.ring_full(self.now, &mut self.rng);
+        self.make_room();
         let idle = asked == 0 && self.now == before && completions.len() == had;
         self.idle_waits = if idle { self.idle_waits + 1 } else { 0 };
         if self.idle_waits > IDLE_WAITS_MAX {

@@ -255,7 +255,7 @@ fn faults_of_the_checker_happen() {
     world.wait_for(&["EMFILE"]);
     assert_eq!((world.sim.sockets(), world.sim.clock()), (0, at(0)));
 
-    world.sim.set_faults(Faults::none().between(Fault::RingFull, at(0), at(1)));
+    world.sim.set_faults(Faults::none().between(Fault::Room(0), at(0), at(1)));
     assert_eq!(world.sim.room(), 0);
     assert!(world.wait(1).is_empty());
     assert_eq!(world.sim.room(), ROOM);
@@ -447,7 +447,7 @@ mod contract {
     #[should_panic(expected = "Connect beyond the room")]
     fn connect_without_room() {
         let mut world = World::new(Behaviour::stall());
-        world.sim.set_faults(Faults::none().chance(Fault::RingFull, 1, 1));
+        world.sim.set_faults(Faults::none().chance(Fault::Room(0), 1, 1));
         world.connect();
     }
 

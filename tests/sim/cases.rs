@@ -1,0 +1,249 @@
+//! Cases that chance would find too seldom, each as a run of its own.
+
+use crate::run::{Run, world};
+use crate::scenario::{Doubts, Scenario, plain, quiet};
+use crate::support::scripts::{Asked, SCRIPTS, Script};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use nix::errno::Errno;
+use ringcheck::health::{Health, Observed, Transition};
+use ringcheck::io::sim::{Fate, Fault, Faults, Sim, Start};
+use ringcheck::outcome::{Class, Code};
+use ringcheck::recipe::Recipe;
+use ringcheck::registry::{Addition, GroupKey};
+use ringcheck::report::{Batch, Report, TargetId};
+use ringcheck::rng::hash_target;
+use ringcheck::schedule::First;
+use ringcheck::time::Instant;
+use ringcheck::worker::{Command, Flow, Keep, Options, Reporter, Worker};
+use std::sync::Arc;
+use std::time::Duration;
+
+fn script(name: &str) -> Script {
+    *SCRIPTS.iter().find(|script| script.name == name).expect("a script of that name")
+}
+
+const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// Healthy targets of both kinds, with this timeout, under these faults.
+fn healthy(timeout: Duration, faults: Faults) -> Scenario {
+    let recipes = [Asked::Tcp, Asked::Http].map(|asked| plain(asked, ms(250), timeout));
+    let mut scenario = quiet(1, recipes.to_vec());
+    scenario.round_trips = vec![timeout / 20; 2];
+    for _ in 0..20 {
+        scenario.play(0, &[script("tcp: accepts")]);
+        scenario.play(1, &[script("http: 200")]);
+    }
+    scenario.faults = faults;
+    scenario.faults_end = Instant::ZERO + scenario.duration;
+    scenario.doubts = Doubts { receives: false, stalls: true };
+    scenario
+}
+
+/// However the worker is stopped, and wherever, no target fails for it.
+#[test]
+fn a_stopped_worker_blames_nobody() {
+    let stop = Duration::from_secs(2);
+    for fault in [Fault::Held(stop), Fault::Pause(stop), Fault::Oversleep(stop)] {
+        let summary = Run::complete(&healthy(ms(60), Faults::none().chance(fault, 1, 50)));
+        assert!(summary.codes.keys().all(|code| code.class() == Class::Pass), "{summary:?}");
+        assert!(summary.skipped > 100, "the stops were felt: {summary:?}");
+    }
+}
+
+/// An answer and its deadline are seen in one turn: the answer was first.
+#[test]
+fn completions_are_taken_before_deadlines_are_judged() {
+    let mut scenario = healthy(ms(50), Faults::none().chance(Fault::Oversleep(ms(9)), 1, 1));
+    scenario.targets.retain(|target| target.group == 0);
+    scenario.round_trips[0] = ms(49);
+    let summary = Run::complete(&scenario);
+    assert!(summary.codes.keys().all(|&code| code == Code::L4Ok), "{summary:?}");
+}
+
+/// Faults of the checker make targets unavailable, never unhealthy, and leave no trace.
+#[test]
+fn each_local_fault_is_nobodys_failure() {
+    let errnos = [
+        Errno::EMFILE,
+        Errno::ENFILE,
+        Errno::ENOBUFS,
+        Errno::ENOMEM,
+        Errno::EADDRNOTAVAIL,
+        Errno::EACCES,
+        Errno::EPERM,
+    ];
+    for errno in errnos {
+        let at = Instant::from_millis;
+        let faults = Faults::none().between(Fault::Connect(errno), at(10_000), at(20_000));
+        let mut scenario = healthy(ms(60), faults);
+        scenario.duration = Duration::from_secs(30);
+        let (mut unavailable, mut last) = (0, Vec::new());
+        let mut stage = Stage::new(&scenario, Keep::Newest, None);
+        for target in stage.until(at(30_000)) {
+            unavailable += usize::from(target.observed == Observed::Unavailable);
+            assert_ne!(target.observed, Observed::Unhealthy, "{errno:?}");
+            last.push(target);
+        }
+        assert!(unavailable > 40 * 30, "{errno:?}: {unavailable}");
+        let recovered = last.iter().rev().take(40);
+        assert!(recovered.clone().all(|r| r.observed == Observed::Healthy && r.streak > 70));
+    }
+}
+
+/// A worker with its channels, driven by hand.
+struct Stage {
+    worker: Worker<Sim>,
+    commands: Option<Sender<Command>>,
+    batches: Receiver<Batch>,
+    // Held so that the worker can give its memory a home.
+    _spares: Sender<Batch>,
+}
+
+impl Stage {
+    /// All targets of the scenario, added at once. `rounds` makes it a one-shot run.
+    fn new(scenario: &Scenario, keep: Keep, rounds: Option<u32>) -> Self {
+        let (commands, orders) = unbounded();
+        let (out, batches) = bounded(if keep == Keep::All { 1_000 } else { 1 });
+        let (spares, used) = unbounded();
+        let options = Options { rounds, rate: rounds.map(|_| 100.0) };
+        let reporter = Reporter::new(0, keep, out, used);
+        let worker = Worker::new(world(scenario), options, orders, reporter);
+        let stage = Self { worker, commands: Some(commands), batches, _spares: spares };
+        for (key, recipe) in (0..).zip(&scenario.recipes) {
+            stage.send(Command::Recipe(GroupKey(key), Arc::new(recipe.clone())));
+        }
+        let addition = |(index, target): (u32, &crate::scenario::Target)| Addition {
+            target: TargetId(index),
+            group: GroupKey(u32::try_from(target.group).unwrap()),
+            endpoint: target.address.into(),
+            hash: hash_target("group", target.address),
+        };
+        let first = if rounds.is_some() { First::Now } else { First::Spread };
+        stage.send(Command::Add(first, (0..).zip(&scenario.targets).map(addition).collect()));
+        stage
+    }
+
+    fn send(&self, command: Command) {
+        self.commands.as_ref().unwrap().send(command).unwrap();
+    }
+
+    /// Turns until `end`, and all reports that came.
+    fn until(&mut self, end: Instant) -> Vec<Report> {
+        let mut reports = Vec::new();
+        while self.worker.io().clock() < end {
+            assert_eq!(self.worker.turn().unwrap(), Flow::Continue);
+            reports.extend(self.batches.try_iter().flat_map(|batch| batch.reports));
+        }
+        reports
+    }
+
+    fn starts(&mut self) -> Vec<Start> {
+        self.worker.io_mut().ledger_mut().take_log()
+    }
+}
+
+/// A collector that is far behind sees fewer reports, but every transition, and the state as it is.
+#[test]
+fn a_slow_collector_loses_no_transition() {
+    let mut scenario = quiet(5, vec![plain(Asked::Tcp, ms(100), ms(50))]);
+    scenario.recipes[0].thresholds.unhealthy = 2;
+    scenario.round_trips[0] = ms(1);
+    for _ in 0..50 {
+        scenario.play(0, &[script("tcp: accepts"), script("tcp: refuses")]);
+    }
+    let mut stage = Stage::new(&scenario, Keep::Newest, None);
+    let mut reports = Vec::new();
+    for second in 0..60 {
+        while stage.worker.io().clock() < Instant::from_millis(second * 1_000) {
+            assert_eq!(stage.worker.turn().unwrap(), Flow::Continue);
+        }
+        reports.extend(stage.batches.try_iter().flat_map(|batch| batch.reports));
+    }
+    let starts = stage.starts();
+    reports.extend(stage.batches.try_iter().flat_map(|batch| batch.reports));
+    let batches = stage.batches.clone();
+    stage.worker.finish();
+    reports.extend(batches.try_iter().flat_map(|batch| batch.reports));
+    assert!(reports.len() < starts.len() * 9 / 10, "{} of {}", reports.len(), starts.len());
+
+    for index in 0..50 {
+        let (mut health, mut expected) = (Health::default(), Vec::new());
+        let mut states = vec![(health.observed(), health.streak())];
+        for start in starts.iter().filter(|start| start.peer == index) {
+            let Fate::Peer(fate) = start.fate else { panic!("no fault was asked for") };
+            let class = [Class::Pass, Class::Fail][usize::from(fate)];
+            expected.extend(health.observe(class, scenario.recipes[0].thresholds));
+            states.push((health.observed(), health.streak()));
+        }
+        let told: Vec<&Report> = reports.iter().filter(|r| r.target.0 == index).collect();
+        let transitions: Vec<Transition> = told.iter().filter_map(|r| r.transition).collect();
+        // The last probe may still be in flight.
+        assert!(expected.starts_with(&transitions), "target {index}");
+        assert!(expected.len() - transitions.len() <= 1 && expected.len() > 10, "target {index}");
+        let last = told.last().map(|report| (report.observed, report.streak)).unwrap();
+        assert!(states[states.len() - 2..].contains(&last), "target {index}: {last:?}");
+    }
+}
+
+/// A changed recipe keeps the state, restarts the streak, and holds from the next probe on.
+#[test]
+fn a_changed_recipe_holds_from_the_next_probe_on() {
+    let slow = plain(Asked::Tcp, Duration::from_secs(30), Duration::from_secs(10));
+    let mut scenario = quiet(1, vec![slow.clone()]);
+    for _ in 0..30 {
+        scenario.play(0, &[script("tcp: accepts")]);
+    }
+    let mut stage = Stage::new(&scenario, Keep::Newest, None);
+    let reports = stage.until(Instant::from_millis(100_000));
+    assert!(reports.iter().any(|report| report.streak == 3));
+    stage.starts();
+    let fast = Recipe { interval: Duration::from_secs(1), ..slow };
+    stage.send(Command::Recipe(GroupKey(0), Arc::new(fast)));
+    let reports = stage.until(Instant::from_millis(140_000));
+    let starts = stage.starts();
+    for index in 0..30 {
+        let mine = reports.iter().filter(|report| report.target.0 == index);
+        for (report, streak) in mine.zip(1..) {
+            assert_eq!((report.observed, report.transition), (Observed::Healthy, None));
+            assert_eq!(report.streak, streak, "the streak began anew");
+        }
+        let at: Vec<Instant> = starts.iter().filter(|s| s.peer == index).map(|s| s.at).collect();
+        assert!(at.len() >= 9, "target {index}: {} starts", at.len());
+        assert!(at.windows(2).all(|pair| pair[1].since(pair[0]).as_millis() == 1_000));
+    }
+}
+
+/// A one-shot run probes each target as often as asked, at the rate asked for, and ends.
+#[test]
+fn a_one_shot_run_does_what_was_asked_and_ends() {
+    let mut scenario = quiet(1, vec![plain(Asked::Http, Duration::ZERO, ms(500))]);
+    scenario.round_trips[0] = ms(2);
+    for name in ["http: 200", "http: never answers", "http: refuses"] {
+        for _ in 0..20 {
+            scenario.play(0, &[script(name)]);
+        }
+    }
+    let mut stage = Stage::new(&scenario, Keep::All, Some(3));
+    stage.commands = None;
+    let mut turns = 0;
+    while stage.worker.turn().unwrap() == Flow::Continue {
+        turns += 1;
+        assert!(turns < 100_000, "it never ends");
+    }
+    let starts = stage.starts();
+    assert_eq!(starts.len(), 180);
+    assert!(stage.worker.io().clock() > Instant::from_millis(1_700), "180 probes at 100 a second");
+    let sim = stage.worker.finish();
+    sim.assert_idle();
+    let reports: Vec<Report> = stage.batches.try_iter().flat_map(|batch| batch.reports).collect();
+    assert_eq!(reports.len(), 180);
+    for index in 0..60 {
+        let seen = sim.ledger().seen(index);
+        assert_eq!((seen.starts, seen.in_flight_max), (3, 1), "target {index}");
+        let code = scenario.targets[index as usize].expects[0].0;
+        let mine = reports.iter().filter(|report| report.target.0 == index);
+        assert!(mine.clone().count() == 3 && mine.clone().all(|r| r.outcome.code == code));
+    }
+}
