@@ -1,6 +1,15 @@
 //! `ringcheck validate`: checks a configuration and says what it would cost.
+//!
+//! The figures are those of the worst case, in which no target answers and every probe lasts as long
+//! as its timeout: what the daemon must be able to hold for its probes to stay on time.
 
-use super::{Answer, Failure, Format};
+use super::{Answer, Exit, Failure, Format, table, units};
+use crate::config::{self, Config, Protocol};
+use crate::engine::Plan;
+use crate::limits::API_CONNECTIONS_MAX;
+use crate::registry::{Group, IdAllocator, Registry};
+use serde::Serialize;
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 /// Check a configuration: groups, targets, probes per second, probes in flight, files needed.
@@ -17,7 +26,292 @@ pub struct ValidateArgs {
     pub format: Format,
 }
 
+/// Files of the process besides the API's connections: of the daemon itself, and of each worker.
+const FILES_DAEMON: u64 = 64;
+const FILES_PER_WORKER: u64 = 8;
+
 /// Runs the command.
 pub fn run(args: &ValidateArgs) -> Answer {
-    Err(Failure::usage(format_args!("cannot validate {} yet", args.file.display())))
+    let config = config::load(&args.file).map_err(Failure::usage)?;
+    let plan = Plan::new(config.engine.workers, config.engine.max_in_flight);
+    let capacity = Capacity::from(&plan.map_err(Failure::engine)?);
+    let out = &mut io::BufWriter::new(io::stdout().lock());
+    let printed = validate(&config, capacity, args.format, out).and_then(|()| out.flush());
+    printed.map_err(|error| Failure::output(&error))?;
+    Ok(Exit::Good)
+}
+
+/// What the host and the configuration give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// Worker threads.
+    pub workers: u64,
+    /// Probes in flight of each at most.
+    pub slots: u64,
+    /// The file limit of the process.
+    pub file_limit: u64,
+}
+
+impl From<&Plan> for Capacity {
+    fn from(plan: &Plan) -> Self {
+        let Plan { workers, slots, file_limit, .. } = plan;
+        Self { workers: *workers as u64, slots: u64::from(*slots), file_limit: *file_limit }
+    }
+}
+
+/// Prints what `config`, which is valid, would cost with this capacity.
+///
+/// # Errors
+/// Those of `out`.
+pub fn validate(
+    config: &Config,
+    capacity: Capacity,
+    format: Format,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let (registry, _) = Registry::build(config, None, &mut IdAllocator::default());
+    let costs: Vec<GroupCost<'_>> = registry.groups.iter().map(|group| group_cost(group)).collect();
+    let summary = Summary::of(&costs, capacity);
+    match format {
+        Format::Table => print_table(&costs, &summary, out),
+        Format::Json => {
+            for cost in &costs {
+                writeln!(out, "{}", serde_json::to_string(cost)?)?;
+            }
+            writeln!(out, "{}", serde_json::to_string(&summary)?)
+        }
+    }
+}
+
+/// What one group costs.
+#[derive(Debug, Serialize)]
+struct GroupCost<'a> {
+    group: &'a str,
+    rules: &'static str,
+    protocol: &'static str,
+    targets: u64,
+    /// Targets that are probed: not those that are unused, or whose checks are off.
+    probed: u64,
+    interval: String,
+    timeout: String,
+    probes_per_second: f64,
+    /// Probes in flight where no target answers.
+    in_flight_worst: u64,
+}
+
+/// What all groups cost together, and what there is.
+#[derive(Debug, Serialize)]
+struct Summary {
+    groups: u64,
+    targets: u64,
+    probed: u64,
+    probes_per_second: f64,
+    in_flight_worst: u64,
+    in_flight_capacity: u64,
+    workers: u64,
+    files_needed: u64,
+    file_limit: u64,
+    /// Whether worst case and files fit.
+    fits: bool,
+}
+
+fn group_cost(group: &Group) -> GroupCost<'_> {
+    let check = &group.config.health_check;
+    let targets = group.members.len();
+    let probed = (0..targets).filter(|&position| group.is_probed(position)).count() as u64;
+    // Probes of one target never overlap, so it has one in flight at most.
+    let timeout = check.timeout.min(check.interval);
+    let in_flight = (u128::from(probed) * timeout.as_nanos()).div_ceil(check.interval.as_nanos());
+    GroupCost {
+        group: &group.config.name,
+        rules: group.config.rules.name(),
+        protocol: match check.protocol {
+            Protocol::Tcp => "TCP",
+            Protocol::Http { .. } => "HTTP",
+        },
+        targets: targets as u64,
+        probed,
+        interval: config::duration::text(check.interval),
+        timeout: config::duration::text(check.timeout),
+        probes_per_second: tenths(probed as f64 / check.interval.as_secs_f64()),
+        in_flight_worst: u64::try_from(in_flight).unwrap_or(u64::MAX),
+    }
+}
+
+impl Summary {
+    fn of(costs: &[GroupCost<'_>], capacity: Capacity) -> Self {
+        let Capacity { workers, slots, file_limit } = capacity;
+        let sum = |figure: fn(&GroupCost<'_>) -> u64| costs.iter().map(figure).sum::<u64>();
+        let in_flight_worst = sum(|cost| cost.in_flight_worst);
+        let in_flight_capacity = workers * slots;
+        // Probes have direct descriptors, which are no files of the process; but the kernel allows a
+        // ring no more of them than the process may have files.
+        let files = API_CONNECTIONS_MAX as u64 + FILES_DAEMON + FILES_PER_WORKER * workers;
+        let files_needed = files.max(slots);
+        Self {
+            groups: costs.len() as u64,
+            targets: sum(|cost| cost.targets),
+            probed: sum(|cost| cost.probed),
+            // Not `sum`: that of no numbers is -0.0.
+            probes_per_second: tenths(costs.iter().fold(0.0, |all, c| all + c.probes_per_second)),
+            in_flight_worst,
+            in_flight_capacity,
+            workers,
+            files_needed,
+            file_limit,
+            fits: in_flight_worst <= in_flight_capacity && files_needed <= file_limit,
+        }
+    }
+}
+
+fn print_table(costs: &[GroupCost<'_>], summary: &Summary, out: &mut impl Write) -> io::Result<()> {
+    if !costs.is_empty() {
+        let headings = [
+            "group",
+            "rules",
+            "protocol",
+            "targets",
+            "probed",
+            "interval",
+            "timeout",
+            "probes/s",
+            "in flight",
+        ];
+        let mut rows = table::new(&headings, &[3, 4, 5, 6, 7, 8]);
+        for cost in costs {
+            rows.add_row([
+                table::text(cost.group),
+                table::text(cost.rules),
+                table::text(cost.protocol),
+                table::text(&units::count(cost.targets)),
+                table::text(&units::count(cost.probed)),
+                table::text(&cost.interval),
+                table::text(&cost.timeout),
+                table::text(&format!("{:.1}", cost.probes_per_second)),
+                table::text(&units::count(cost.in_flight_worst)),
+            ]);
+        }
+        table::print(out, &rows)?;
+        writeln!(out)?;
+    }
+    print_summary(summary, out)
+}
+
+fn print_summary(summary: &Summary, out: &mut impl Write) -> io::Result<()> {
+    let [worst, capacity] = [summary.in_flight_worst, summary.in_flight_capacity].map(units::count);
+    let workers = units::counted(summary.workers, "worker");
+    let [needed, limit] = [summary.files_needed, summary.file_limit].map(units::count);
+    writeln!(
+        out,
+        "{}, {} ({} probed), {:.1} probes per second",
+        units::counted(summary.groups, "group"),
+        units::counted(summary.targets, "target"),
+        units::count(summary.probed),
+        summary.probes_per_second,
+    )?;
+    writeln!(out, "in flight at worst: {worst} of {capacity} ({workers})")?;
+    writeln!(out, "files needed: {needed} of {limit}")?;
+    if summary.in_flight_worst > summary.in_flight_capacity {
+        writeln!(
+            out,
+            "warning: were all targets silent, probes would start late; raise engine.workers, \
+             engine.max_in_flight or intervals, or lower timeouts"
+        )?;
+    }
+    if summary.files_needed > summary.file_limit {
+        writeln!(out, "warning: too few files; raise the limit (ulimit -n, LimitNOFILE=)")?;
+    }
+    Ok(())
+}
+
+/// Rounded to a tenth, so that JSON has no 0.30000000000000004.
+fn tenths(number: f64) -> f64 {
+    (number * 10.0).round() / 10.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONFIG: &str = r#"
+        [[group]]
+        name = "web"
+        targets = ["127.0.0.0/22:80"]
+        [group.health_check]
+        protocol = "HTTP"
+        interval = "10s"
+        [[group]]
+        name = "slow"
+        rules = "free"
+        targets = ["127.1.0.0/24:80"]
+        [group.health_check]
+        interval = "1s"
+        timeout = "2s"
+        [[group]]
+        name = "off"
+        targets = ["127.2.0.1:80"]
+        [group.health_check]
+        enabled = false
+    "#;
+
+    fn printed(config: &str, capacity: Capacity, format: Format) -> String {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), config).unwrap();
+        let config = config::load(file.path()).unwrap();
+        let mut out = Vec::new();
+        validate(&config, capacity, format, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_configuration_and_its_cost_as_a_table() {
+        let capacity = Capacity { workers: 2, slots: 512, file_limit: 20_000 };
+        let expected = "\
+GROUP  RULES    PROTOCOL  TARGETS  PROBED  INTERVAL  TIMEOUT  PROBES/S  IN FLIGHT
+web    classic  HTTP        1,024   1,024       10s       6s     102.4        615
+slow   free     TCP           256     256        1s       2s     256.0        256
+off    classic  TCP             1       0       30s      10s       0.0          0
+
+3 groups, 1,281 targets (1,280 probed), 358.4 probes per second
+in flight at worst: 871 of 1,024 (2 workers)
+files needed: 1,104 of 20,000
+";
+        assert_eq!(printed(CONFIG, capacity, Format::Table), expected);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_said() {
+        let capacity = Capacity { workers: 1, slots: 512, file_limit: 1_024 };
+        let text = printed(CONFIG, capacity, Format::Table);
+        let warnings: Vec<&str> = text.lines().filter(|l| l.starts_with("warning: ")).collect();
+        assert_eq!(warnings.len(), 2, "{text}");
+        assert!(warnings[0].contains("engine.workers") && warnings[1].contains("ulimit -n"));
+    }
+
+    #[test]
+    fn json_is_one_object_a_line() {
+        let capacity = Capacity { workers: 1, slots: 2_000, file_limit: 4_096 };
+        let text = printed(CONFIG, capacity, Format::Json);
+        let lines: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.len(), 4);
+        let group = serde_json::json!({
+            "group": "slow", "rules": "free", "protocol": "TCP", "targets": 256, "probed": 256,
+            "interval": "1s", "timeout": "2s", "probes_per_second": 256.0, "in_flight_worst": 256,
+        });
+        assert_eq!(lines[1], group);
+        let summary = serde_json::json!({
+            "groups": 3, "targets": 1281, "probed": 1280, "probes_per_second": 358.4,
+            "in_flight_worst": 871, "in_flight_capacity": 2000, "workers": 1,
+            "files_needed": 2000, "file_limit": 4096, "fits": true,
+        });
+        assert_eq!(lines[3], summary);
+    }
+
+    #[test]
+    fn an_empty_configuration_is_valid() {
+        let capacity = Capacity { workers: 1, slots: 64, file_limit: 4_096 };
+        let text = printed("", capacity, Format::Table);
+        assert!(text.starts_with("0 groups, 0 targets (0 probed), 0.0 probes per second\n"));
+    }
 }

@@ -3,12 +3,11 @@
 
 use super::TargetConfig;
 use super::error::{ConfigError, Problem};
-use super::identity::{Id, sorted_positions};
+use super::identity::{identity_of, sorted_positions};
 use super::target_file::Entry;
 use super::targets::TargetRange;
 use crate::endpoint::Endpoint;
 use crate::limits::TARGETS_MAX;
-use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -152,15 +151,16 @@ impl<'a> TargetList<'a> {
     /// The first target that stood before, and where: positions of both. O(n) where the list is in
     /// order, else O(n log n).
     fn duplicate(&self) -> Option<(usize, usize)> {
-        if self.targets.windows(2).all(|pair| compare(&pair[0], &pair[1]) == Ordering::Less) {
+        let targets = &self.targets;
+        if targets.windows(2).all(|pair| identity_of(&pair[0]) < identity_of(&pair[1])) {
             return None;
         }
-        let target = |position: u32| &self.targets[position as usize];
-        let len = u32::try_from(self.targets.len()).unwrap_or(u32::MAX);
-        let sorted = sorted_positions(len, |a, b| compare(target(a), target(b)));
-        let pairs = sorted.windows(2).map(|pair| (pair[0], pair[1]));
-        let equal = pairs.filter(|&(a, b)| compare(target(a), target(b)) == Ordering::Equal);
-        equal.map(|(a, b)| (a as usize, b as usize)).min_by_key(|&(_, second)| second)
+        let identity = |position: usize| identity_of(&targets[position]);
+        let len = u32::try_from(targets.len()).unwrap_or(u32::MAX);
+        let sorted = sorted_positions(len, identity);
+        let pairs = sorted.windows(2).map(|pair| (pair[0] as usize, pair[1] as usize));
+        let equal = pairs.filter(|&(a, b)| identity(a) == identity(b));
+        equal.min_by_key(|&(_, second)| second)
     }
 
     /// File and line of the target at `position`.
@@ -172,9 +172,4 @@ impl<'a> TargetList<'a> {
             _ => format!("{}:{line}", self.sources[source as usize]),
         }
     }
-}
-
-fn compare(a: &TargetConfig, b: &TargetConfig) -> Ordering {
-    let identity = |target| -> (Id<'_>, u16) { (Id::of(target), target.endpoint.port()) };
-    identity(a).cmp(&identity(b))
 }

@@ -2,7 +2,7 @@
 //! (DESIGN 5.1, 5.5).
 
 use super::{Group, Registry};
-use crate::config::identity::Id;
+use crate::config::identity::identity_of;
 use crate::config::{Config, GroupConfig};
 use crate::limits::MASS_REMOVAL_TARGETS;
 use std::collections::HashMap;
@@ -44,7 +44,7 @@ pub fn mass_removal(old: &Registry, new: &Config) -> Result<(), Refusal> {
 /// How many targets of `old` are in `new`; where lists are the same, that costs one pass.
 fn kept(old: &Group, new: &GroupConfig) -> usize {
     let is_kept = |(position, target)| {
-        let identity = (Id::of(target), target.endpoint.port());
+        let identity = identity_of(target);
         let same_place = position < old.members.len() && old.members.identity(position) == identity;
         same_place || old.members.position_of(identity).is_some()
     };

@@ -4,12 +4,11 @@
 //! No target owns a string: zones are interned, ids that are addresses are not stored, and the ids
 //! that were given lie one after another in one text. The index by id is a sorted permutation.
 
-use crate::config::identity::{Id, sorted_positions};
+use crate::config::identity::{self, Id, Identity, sorted_positions};
 use crate::config::{Lifecycle, TargetConfig};
 use crate::endpoint::Endpoint;
 use crate::report::TargetId;
 use std::borrow::Cow;
-use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -150,8 +149,8 @@ impl Members {
         if configs.iter().any(|target| target.id.is_some()) {
             members.pack_ids(configs);
         }
-        members.sorted =
-            sorted_positions(position_u32(configs.len()), |a, b| members.compare(a, b));
+        let len = position_u32(members.len());
+        members.sorted = sorted_positions(len, |position| members.identity(position));
         members
     }
 
@@ -161,17 +160,13 @@ impl Members {
     }
 
     /// What a target is known by within its group: its id and traffic port.
-    pub(super) fn identity(&self, position: usize) -> (Id<'_>, u16) {
-        let endpoint = self.endpoints[position];
-        let id = match self.given_id(position) {
-            "" => Id::Address(endpoint.ip()),
-            id => Id::Given(id),
-        };
-        (id, endpoint.port())
+    pub(super) fn identity(&self, position: usize) -> Identity<'_> {
+        let given = Some(self.given_id(position)).filter(|id| !id.is_empty());
+        identity::identity(given, self.endpoints[position])
     }
 
     /// The position of the target with this identity.
-    pub(super) fn position_of(&self, identity: (Id<'_>, u16)) -> Option<usize> {
+    pub(super) fn position_of(&self, identity: Identity<'_>) -> Option<usize> {
         let by_identity = |&p: &u32| self.identity(p as usize).cmp(&identity);
         let index = self.sorted.binary_search_by(by_identity).ok()?;
         Some(self.sorted[index] as usize)
@@ -182,10 +177,6 @@ impl Members {
         let rest = &self.sorted[from..];
         let count = rest.partition_point(|&p| self.identity(p as usize).0 == id);
         &rest[..count]
-    }
-
-    fn compare(&self, a: u32, b: u32) -> Ordering {
-        self.identity(a as usize).cmp(&self.identity(b as usize))
     }
 
     /// The id that was given to the member at `position`, or nothing.
