@@ -1,12 +1,16 @@
 //! Configurations, good and bad: every `bad-NAME.toml` in testdata is refused with exactly the line
 //! in `bad-NAME.txt`.
 
+use proptest::prelude::*;
+use ringcheck::config::targets::parse_target;
 use ringcheck::config::{
     Backend, Config, ConfigError, HealthCheck, Lifecycle, Protocol, Rules, duration, load,
+    target_file,
 };
 use ringcheck::recipe::{Close, Handshake};
 use std::fs;
 use std::io::Write;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -158,7 +162,7 @@ fn each_rule_set_allows_what_its_column_says() {
         ("classic", "healthy_threshold = 1\nunhealthy_threshold = 1", true),
         ("classic", "healthy_threshold = 4", true),
         ("classic", "unhealthy_threshold = 11\nhealthy_threshold = 11", true),
-        ("current", "interval = \"4999ms\"", true),
+        ("current", "interval = \"4999ms\"\ntimeout = \"2s\"", true),
         ("current", "interval = \"301s\"", true),
         ("current", "interval = \"25h\"", false),
         ("current", "timeout = \"1999ms\"", true),
@@ -274,6 +278,62 @@ fn hostile_files_end_in_an_error() {
 }
 
 #[test]
-fn durations_are_those_of_the_command_line_too() {
-    assert_eq!(duration::parse("1.5s").unwrap(), Duration::from_millis(1_500));
+fn a_duplicate_in_a_long_list_without_order_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut lines = String::new();
+    for index in 0..200_000_u32 {
+        // A bijection, so that no address comes twice.
+        let address = index.wrapping_mul(0x9E37_79B1);
+        lines += &format!("{}\n", Ipv4Addr::from(address));
+    }
+    let again = Ipv4Addr::from(4_711_u32.wrapping_mul(0x9E37_79B1));
+    fs::write(dir.path().join("list.txt"), &lines).unwrap();
+    let file = dir.path().join("ringcheck.toml");
+    fs::write(&file, "[[group]]\nname = \"g\"\nport = 1\ntargets_file = \"list.txt\"\n").unwrap();
+    assert_eq!(load(&file).unwrap().groups[0].targets.len(), 200_000);
+
+    fs::write(dir.path().join("list.txt"), lines + &format!("{again}\n")).unwrap();
+    let list = dir.path().join("list.txt");
+    let list = list.display();
+    let expected = format!(
+        "target {again}:1 is given twice in group \"g\", {list}:200001; \
+         it is also in {list}:4712; remove one of them"
+    );
+    assert_eq!(load(&file).unwrap_err().to_string(), expected);
+}
+
+proptest! {
+    #[test]
+    fn durations_survive_being_written(ms in 0..1_000_000_000_000_u64) {
+        let duration = Duration::from_millis(ms);
+        prop_assert_eq!(duration::parse(&duration::text(duration)), Ok(duration));
+    }
+
+    #[test]
+    fn ranges_hold_what_they_count(ip: u32, prefix in 20..=32_u8, port in 1..=u16::MAX) {
+        let ip = Ipv4Addr::from(ip);
+        let range = parse_target(&format!("{ip}/{prefix}:{port}")).unwrap();
+        prop_assert_eq!(range.port, Some(port));
+        let all: Vec<_> = range.addresses().collect();
+        prop_assert_eq!(all.len() as u128, range.count());
+        prop_assert_eq!(all.len(), 1 << (32 - prefix));
+        prop_assert!(all.contains(&ip.into()));
+        prop_assert!(all.is_sorted());
+    }
+
+    /// Rubbish ends in an error of one short line, whatever reads it.
+    #[test]
+    fn rubbish_is_refused_in_one_line(
+        text in r#"([\[\]{}":,.#=\r\n\\ 0-9a-f/é]|address|port|group|targets|ms|[^a]){0,40}"#,
+    ) {
+        let mut errors = Vec::new();
+        errors.extend(load_text(&text).err().map(|error| error.to_string()));
+        errors.extend(parse_target(&text).err().map(|error| error.to_string()));
+        errors.extend(duration::parse(&text).err().map(|error| error.to_string()));
+        let list = target_file::read("f", text.as_bytes(), 100, &mut |_, _| Ok(()));
+        errors.extend(list.err().map(|error| error.to_string()));
+        for error in errors {
+            prop_assert!(error.len() < 600 && !error.contains('\n'), "{}", error);
+        }
+    }
 }

@@ -326,3 +326,46 @@ fn the_guard_counts_what_would_be_lost() {
     let (small, _) = Registry::build(&config(vec![group("web", targets(99))]), None, &mut ids);
     assert_eq!(mass_removal(&small, &config(vec![])), Ok(()));
 }
+
+fn listener(load_balancer: &str, groups: &[&str]) -> ListenerConfig {
+    ListenerConfig {
+        name: format!("to-{load_balancer}"),
+        id: format!("lsn-{load_balancer}"),
+        load_balancer: load_balancer.to_owned(),
+        port: 80,
+        protocol: "TCP".into(),
+        groups: groups.iter().map(|&group| group.to_owned()).collect(),
+    }
+}
+
+fn load_balancer(name: &str, zones: &[&str]) -> LoadBalancerConfig {
+    let zones = zones.iter().map(|&zone| zone.to_owned()).collect();
+    LoadBalancerConfig { name: name.to_owned(), id: format!("nlb-{name}"), zones }
+}
+
+#[test]
+fn listeners_say_which_groups_and_zones_are_in_use() {
+    let zoned =
+        |address, zone: &str| TargetConfig { zone: Some(zone.into()), ..target(address, 80) };
+    let list = || vec![zoned(1, "a"), zoned(2, "b"), zoned(3, "c"), target(4, 80)];
+    let mut config = config(vec![group("one", list()), group("two", list())]);
+    let probed_of = |config: &Config, name: &str| -> Vec<usize> {
+        let (registry, _) = Registry::build(config, None, &mut IdAllocator::default());
+        let group = registry.group(name).expect("it is in the file");
+        (0..4).filter(|&position| group.is_probed(position)).collect()
+    };
+    // No listener in the file: all groups are in use, in all zones.
+    config.load_balancers = vec![load_balancer("x", &["a"]), load_balancer("y", &["b"])];
+    assert_eq!(probed_of(&config, "two"), [0, 1, 2, 3]);
+    // One listener: the other group is not in use, and only the zone of its load balancer is.
+    config.listeners = vec![listener("x", &["one"])];
+    assert_eq!(probed_of(&config, "one"), [0, 3]);
+    assert!(probed_of(&config, "two").is_empty());
+    // Two load balancers: the zones of either.
+    config.listeners.push(listener("y", &["one", "two"]));
+    assert_eq!(probed_of(&config, "one"), [0, 1, 3]);
+    assert_eq!(probed_of(&config, "two"), [1, 3]);
+    // A load balancer that names no zones enables all.
+    config.load_balancers[1].zones.clear();
+    assert_eq!(probed_of(&config, "one"), [0, 1, 2, 3]);
+}

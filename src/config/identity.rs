@@ -2,7 +2,6 @@
 
 use super::TargetConfig;
 use crate::endpoint::Endpoint;
-use std::cmp::Ordering;
 use std::net::IpAddr;
 
 /// An id as it is compared: what is an address is compared as one, whatever its spelling.
@@ -46,11 +45,7 @@ pub(crate) fn identity_of(target: &TargetConfig) -> Identity<'_> {
 fn prefix((id, port): Identity<'_>) -> u64 {
     match id {
         Id::V4(bits) => u64::from(bits) << 16 | u64::from(port),
-        Id::V6(bits) => {
-            #[expect(clippy::cast_possible_truncation, reason = "62 bits are left")]
-            let bits = (bits >> 66) as u64;
-            1 << 62 | bits
-        }
+        Id::V6(bits) => 1 << 62 | (bits >> 66) as u64,
         Id::Given(text) => {
             let mut first = [0; 8];
             let count = text.len().min(8);
@@ -68,10 +63,7 @@ pub(crate) fn sorted_positions<'a>(
     let full = |position: u32| identity(position as usize);
     let mut keys: Vec<(u64, u32)> = (0..len).map(|p| (prefix(full(p)), p)).collect();
     keys.sort_unstable_by(|&(a_prefix, a), &(b_prefix, b)| {
-        let by_identity = || match a.cmp(&b) {
-            Ordering::Equal => Ordering::Equal,
-            by_position => full(a).cmp(&full(b)).then(by_position),
-        };
+        let by_identity = || full(a).cmp(&full(b)).then(a.cmp(&b));
         a_prefix.cmp(&b_prefix).then_with(by_identity)
     });
     keys.into_iter().map(|(_, position)| position).collect()
