@@ -55,6 +55,8 @@ pub const COMMAND_TARGETS: usize = 4_096;
 
 /// Transitions kept in memory and, later, in the store (DESIGN 5.5).
 pub const EVENTS_MAX: usize = 100_000;
+/// Oldest transition that is shown (DESIGN 5.5).
+pub const EVENTS_AGE_MAX: Duration = Duration::from_secs(7 * 86_400);
 
 /// Bytes of an API request's head.
 pub const API_HEAD_BYTES_MAX: usize = 16 * 1_024;

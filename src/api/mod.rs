@@ -1,1 +1,147 @@
-//! api (being written)
+//! The native API (DESIGN 5.2): what is asked over the socket, answered from the state table.
+//!
+//! Nothing here writes to the table or waits for a worker: every answer is made from the published
+//! view, the records and the history. What changes something (a reload, for now) is handed to
+//! [`ReloadHandle`]. The server around it is [`serve`].
+
+mod answer;
+mod bind;
+mod cursor;
+mod error;
+mod events;
+mod groups;
+mod metrics;
+mod query;
+mod reload;
+mod routable;
+mod server;
+mod stream;
+mod summary;
+mod targets;
+mod wire;
+
+pub use bind::{BindError, SocketFile, bind};
+pub use error::ApiError;
+pub use reload::{LastReload, ReloadError, ReloadFuture, ReloadHandle, ReloadSummary};
+pub use server::serve;
+
+use crate::registry::Group;
+use crate::table::{GroupSets, StateTable, View};
+use crate::time::{Instant, monotonic, wall_ms};
+use crate::wall::WallClock;
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{StatusCode, Uri};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use query::{Plus, decode};
+use std::fmt;
+use std::sync::Arc;
+
+/// All that answers are made from.
+pub struct ApiState {
+    table: Arc<StateTable>,
+    reload: Arc<dyn ReloadHandle>,
+    /// The configuration file that groups come from.
+    file: String,
+    started: Instant,
+    wall: WallClock,
+    /// Both clocks, now. Tests have their own.
+    clocks: fn() -> (Instant, u64),
+}
+
+impl fmt::Debug for ApiState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiState").field("file", &self.file).finish_non_exhaustive()
+    }
+}
+
+impl ApiState {
+    /// The state of an API that answers from `table`; `file` is the configuration's name in answers.
+    #[must_use]
+    pub fn new(table: Arc<StateTable>, reload: Arc<dyn ReloadHandle>, file: String) -> Self {
+        Self::with_clocks(table, reload, file, || (monotonic(), wall_ms()))
+    }
+
+    /// The same with other clocks: the monotonic one, and milliseconds since 1970.
+    #[must_use]
+    pub fn with_clocks(
+        table: Arc<StateTable>,
+        reload: Arc<dyn ReloadHandle>,
+        file: String,
+        clocks: fn() -> (Instant, u64),
+    ) -> Self {
+        let (started, wall_ms) = clocks();
+        Self { table, reload, file, started, wall: WallClock::new(started, wall_ms), clocks }
+    }
+
+    /// The time now; keeps the wall clock's offset right on the way.
+    fn now(&self) -> Instant {
+        let (now, wall_ms) = (self.clocks)();
+        self.wall.observe(now, wall_ms);
+        now
+    }
+}
+
+/// One group of one view, as long as an answer takes.
+#[derive(Clone)]
+struct Chosen {
+    view: Arc<View>,
+    group: Arc<Group>,
+    sets: Arc<GroupSets>,
+}
+
+impl Chosen {
+    /// The group with this name or id.
+    fn find(state: &ApiState, name: &str) -> Result<Self, ApiError> {
+        let view = state.table.view();
+        let (group, sets) = view.group(name).ok_or_else(|| ApiError::unknown_group(name))?;
+        let (group, sets) = (Arc::clone(group), Arc::clone(sets));
+        Ok(Self { view, group, sets })
+    }
+}
+
+/// The API as a service for requests with any body.
+#[must_use]
+pub fn router(state: Arc<ApiState>) -> Router {
+    Router::new()
+        .route("/v1/summary", get(summary::summary))
+        .route("/v1/groups", get(groups::list))
+        .route("/v1/groups/{group}", get(groups::one))
+        .route("/v1/groups/{group}/targets", get(targets::page))
+        .route("/v1/groups/{group}/targets/{id}", get(targets::one))
+        .route("/v1/groups/{group}/routable", get(routable::routable))
+        .route("/v1/groups/{group}/bitmap", get(groups::bitmap))
+        .route("/v1/events", get(events::list))
+        .route("/v1/reload", post(reload::reload))
+        .route("/metrics", get(metrics::metrics))
+        .route("/healthz", get(summary::healthz))
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn(check))
+        .with_state(state)
+}
+
+/// Refuses what no handler should have to think about.
+async fn check(request: Request, next: Next) -> Response {
+    if decode(request.uri().path(), Plus::Itself).is_none() {
+        let message = "the path is not percent-encoded UTF-8";
+        return ApiError::new(StatusCode::BAD_REQUEST, "InvalidPath", message).into_response();
+    }
+    if let Err(refused) = reload::body_size(&request) {
+        return refused.into_response();
+    }
+    next.run(request).await
+}
+
+async fn unknown_path(uri: Uri) -> ApiError {
+    let message = format!("no such path: {}; see GET /v1/summary", query::crop(uri.path()));
+    ApiError::new(StatusCode::NOT_FOUND, "UnknownPath", message)
+}
+
+async fn wrong_method(request: Request) -> ApiError {
+    let (method, path) = (query::crop(request.method().as_str()), request.uri().path());
+    let message = format!("{method} is not possible on {}", query::crop(path));
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message)
+}

@@ -29,6 +29,12 @@ impl StateMask {
         Self(self.0 & !(1 << state as u8))
     }
 
+    /// Whether `state` is asked for.
+    #[must_use]
+    pub const fn contains(self, state: ShownState) -> bool {
+        self.has(state as usize)
+    }
+
     const fn has(self, index: usize) -> bool {
         self.0 >> index & 1 == 1
     }

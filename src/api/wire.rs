@@ -1,0 +1,241 @@
+//! The JSON of the native API, field by field as DESIGN 5.2 and 5.5 name them.
+
+use super::ApiState;
+use crate::outcome::{Outcome, TABLE};
+use crate::report::Phases;
+use crate::table::{Event, Figures, GroupSets, LastProbe, Percentiles, ShownState};
+use crate::wall::Rfc3339;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+/// Targets by shown state.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(super) struct Counts {
+    total: u64,
+    initial: u64,
+    healthy: u64,
+    unhealthy: u64,
+    draining: u64,
+    unused: u64,
+    unavailable: u64,
+}
+
+impl Counts {
+    /// Adds the targets of one group.
+    pub(super) fn add(&mut self, sets: &GroupSets) {
+        let count = |state| u64::from(sets.count(state));
+        self.total += sets.len() as u64;
+        self.initial += count(ShownState::Initial);
+        self.healthy += count(ShownState::Healthy);
+        self.unhealthy += count(ShownState::Unhealthy);
+        self.draining += count(ShownState::Draining);
+        self.unused += count(ShownState::Unused);
+        self.unavailable += count(ShownState::Unavailable);
+    }
+}
+
+/// Targets of a group by code: every code, so that a client need not ask whether one is there.
+pub(super) struct Codes<'a>(pub(super) &'a GroupSets);
+
+impl Serialize for Codes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(TABLE.len()))?;
+        for row in &TABLE {
+            map.serialize_entry(row.name, &self.0.code_count(row.code))?;
+        }
+        map.end()
+    }
+}
+
+#[derive(Debug, Serialize)]
+#[serde(remote = "Percentiles")]
+struct PercentilesForm {
+    p50: u64,
+    p99: u64,
+    p999: u64,
+    max: u64,
+}
+
+/// `GET /v1/summary`
+#[derive(Debug, Serialize)]
+pub(super) struct Summary {
+    pub(super) version: &'static str,
+    pub(super) revision: u64,
+    pub(super) targets: Counts,
+    pub(super) probes: Probes,
+    #[serde(with = "PercentilesForm")]
+    pub(super) lateness_us: Percentiles,
+    #[serde(with = "PercentilesForm")]
+    pub(super) latency_us: Percentiles,
+    pub(super) in_flight: u64,
+    pub(super) in_flight_capacity: u64,
+    pub(super) backlog: u64,
+    pub(super) overloaded: bool,
+    pub(super) uptime_seconds: u64,
+    pub(super) workers: Vec<Worker>,
+    pub(super) last_reload: Option<LastReload>,
+}
+
+/// Counters of probes since the start.
+#[derive(Debug, Serialize)]
+pub(super) struct Probes {
+    started: u64,
+    passed: u64,
+    failed: u64,
+    local_faults: u64,
+    skipped: u64,
+    /// One digit behind the point.
+    per_second: f64,
+}
+
+impl From<&Figures> for Probes {
+    fn from(figures: &Figures) -> Self {
+        Self {
+            started: figures.started,
+            passed: figures.passed,
+            failed: figures.failed,
+            local_faults: figures.local_faults,
+            skipped: figures.skipped,
+            per_second: (figures.per_second * 10.0).round() / 10.0,
+        }
+    }
+}
+
+/// One worker of the summary.
+#[derive(Debug, Serialize)]
+pub(super) struct Worker {
+    pub(super) worker: usize,
+    pub(super) targets: u64,
+    pub(super) probes: Probes,
+    #[serde(with = "PercentilesForm")]
+    pub(super) lateness_us: Percentiles,
+    #[serde(with = "PercentilesForm")]
+    pub(super) latency_us: Percentiles,
+    pub(super) in_flight: u64,
+    pub(super) in_flight_capacity: u64,
+    pub(super) backlog: u64,
+    pub(super) merged: u64,
+    pub(super) lost_us: u64,
+    pub(super) last_seen: Rfc3339,
+    pub(super) stuck: bool,
+}
+
+/// The last reload.
+#[derive(Debug, Serialize)]
+pub(super) struct LastReload {
+    pub(super) at: Rfc3339,
+    pub(super) ok: bool,
+    pub(super) error: Option<String>,
+}
+
+/// One target.
+#[derive(Debug, Serialize)]
+pub(super) struct Target<'a> {
+    pub(super) id: Cow<'a, str>,
+    pub(super) address: IpAddr,
+    pub(super) port: u16,
+    pub(super) zone: Option<&'a str>,
+    pub(super) weight: u16,
+    pub(super) state: &'static str,
+    pub(super) reason: Option<&'static str>,
+    pub(super) description: Option<Cow<'static, str>>,
+    pub(super) code: Option<&'static str>,
+    pub(super) detail: Option<String>,
+    pub(super) status: Option<u16>,
+    pub(super) since: Rfc3339,
+    pub(super) last_probe: Option<Probe>,
+}
+
+/// One target when it is asked for by itself.
+#[derive(Debug, Serialize)]
+pub(super) struct TargetInFull<'a> {
+    #[serde(flatten)]
+    pub(super) target: Target<'a>,
+    pub(super) group: &'a str,
+    pub(super) streak: i16,
+    pub(super) transitions: Vec<Transition>,
+}
+
+/// The last probe of a target.
+#[derive(Debug, Serialize)]
+pub(super) struct Probe {
+    at: Rfc3339,
+    connect_us: Option<u32>,
+    tls_us: Option<u32>,
+    first_byte_us: Option<u32>,
+    total_us: u32,
+}
+
+impl Probe {
+    pub(super) fn new(state: &ApiState, last: &LastProbe) -> Self {
+        let Phases { connect_us, tls_us, first_byte_us, total_us } = last.phases;
+        Self { at: state.wall.rfc3339(last.at), connect_us, tls_us, first_byte_us, total_us }
+    }
+}
+
+/// A member of a routable list.
+#[derive(Debug, Serialize)]
+pub(super) struct Routable<'a> {
+    pub(super) id: Cow<'a, str>,
+    pub(super) address: IpAddr,
+    pub(super) port: u16,
+    pub(super) zone: Option<&'a str>,
+}
+
+/// What an event says of a change of state.
+#[derive(Debug, Serialize)]
+pub(super) struct Transition {
+    seq: u64,
+    at: Rfc3339,
+    from: &'static str,
+    to: &'static str,
+    reason: Option<&'static str>,
+    code: &'static str,
+    detail: Option<String>,
+}
+
+impl Transition {
+    pub(super) fn new(state: &ApiState, event: &Event) -> Self {
+        Self {
+            seq: event.seq,
+            at: state.wall.rfc3339(event.at),
+            from: event.transition.from.name(),
+            to: event.transition.to.name(),
+            reason: event.outcome.code.row().aws.map(|aws| aws.name()),
+            code: event.outcome.code.name(),
+            detail: detail(&event.outcome),
+        }
+    }
+}
+
+/// `GET /v1/events`: one of them.
+#[derive(Debug, Serialize)]
+pub(super) struct EventForm<'a> {
+    seq: u64,
+    at: Rfc3339,
+    group: &'a str,
+    id: String,
+    address: IpAddr,
+    port: u16,
+    from: &'static str,
+    to: &'static str,
+    reason: Option<&'static str>,
+    code: &'static str,
+    detail: Option<String>,
+}
+
+impl<'a> EventForm<'a> {
+    pub(super) fn new(state: &ApiState, event: &'a Event) -> Self {
+        let Transition { seq, at, from, to, reason, code, detail } = Transition::new(state, event);
+        let (address, port) = (event.endpoint.ip(), event.endpoint.port());
+        let (group, id) = (&*event.group, event.id());
+        Self { seq, at, group, id, address, port, from, to, reason, code, detail }
+    }
+}
+
+/// The detail of an outcome; none where its code says it all.
+pub(super) fn detail(outcome: &Outcome) -> Option<String> {
+    Some(outcome.detail_text()).filter(|text| !text.is_empty())
+}
