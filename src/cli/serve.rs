@@ -1,7 +1,11 @@
 //! `ringcheck serve`: the daemon.
 
-use super::{Answer, Failure};
+use super::{Answer, Exit, Failure};
+use crate::config;
+use crate::engine::daemon::{Daemon, DaemonError};
+use std::io::IsTerminal;
 use std::path::PathBuf;
+use tracing_subscriber::EnvFilter;
 
 /// Run the daemon: probe the targets of a configuration for ever, and answer on a Unix socket.
 #[derive(Debug, clap::Args)]
@@ -10,7 +14,7 @@ Examples:
   ringcheck serve --config /etc/ringcheck.toml
   ringcheck serve --config web.toml --socket /tmp/ringcheck.sock
 
-SIGHUP reloads the files, SIGTERM and SIGINT stop cleanly.")]
+SIGHUP reloads the files, SIGTERM and SIGINT stop cleanly. RUST_LOG=debug logs more.")]
 pub struct ServeArgs {
     /// The configuration (TOML).
     #[arg(long, value_name = "FILE")]
@@ -25,5 +29,36 @@ pub struct ServeArgs {
 
 /// Runs the command.
 pub fn run(args: &ServeArgs) -> Answer {
-    Err(Failure::engine(format_args!("cannot serve {} yet", args.config.display())))
+    log("info");
+    let mut config = config::load(&args.config).map_err(Failure::usage)?;
+    if let Some(socket) = &args.socket {
+        config.api.socket.clone_from(socket);
+    }
+    if args.state_dir.is_some() {
+        config.state.dir.clone_from(&args.state_dir);
+    }
+    let daemon = Daemon::start(config, Some(args.config.clone())).map_err(failure)?;
+    daemon.run(std::future::pending()).map_err(failure)?;
+    Ok(Exit::Good)
+}
+
+/// Logs to stderr from `level` on, or as RUST_LOG says.
+pub(super) fn log(level: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .with_env_filter(filter)
+        .init();
+}
+
+/// What a daemon's error is to the shell: its configuration's fault, or the engine's.
+pub(super) fn failure(error: DaemonError) -> Failure {
+    match error {
+        DaemonError::Config(error) => Failure::usage(error),
+        DaemonError::Engine(_) | DaemonError::Bind(_) | DaemonError::Start(..) => {
+            Failure::engine(error)
+        }
+    }
 }

@@ -1,1 +1,214 @@
-//! daemon (being written)
+//! The daemon: workers, collector, keeper and API around one state table, from start to clean stop.
+//!
+//! Threads: the workers; `collector`, the table's only writer; `keeper`, the registry's only writer;
+//! and the calling thread, which becomes the control thread inside tokio-uring's runtime, answers the
+//! API and takes signals.
+
+use super::keeper::{Keeper, Request};
+use super::{Engine, EngineError, Plan};
+use crate::api::{
+    self, ApiState, BindError, LastReload, ReloadError, ReloadFuture, ReloadHandle, ReloadSummary,
+};
+use crate::collector::Collector;
+use crate::config::Config;
+use crate::table::StateTable;
+use crate::time::monotonic;
+use crate::worker::{Keep, Options};
+use arc_swap::ArcSwapOption;
+use crossbeam_channel::{Sender, TrySendError, bounded};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+
+/// Reloads that wait for the one that is going on.
+const RELOADS_QUEUED: usize = 4;
+
+/// Why the daemon does not run, or ended: exit status 3 but for `Config`, which is 2.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The engine cannot run.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The socket cannot be had.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The configuration does not fit.
+    #[error(transparent)]
+    Config(#[from] ReloadError),
+    /// A thread, a runtime or a signal handler cannot be had.
+    #[error("cannot start {0}: {1}; raise ulimit -u and -n")]
+    Start(&'static str, std::io::Error),
+}
+
+/// A daemon that probes, before anybody can ask it.
+pub struct Daemon {
+    table: Arc<StateTable>,
+    reloads: Arc<Reloads>,
+    keeper: JoinHandle<Result<(), EngineError>>,
+    collector: JoinHandle<()>,
+    ended: oneshot::Receiver<()>,
+    listener: std::os::unix::net::UnixListener,
+    socket: api::SocketFile,
+    name: String,
+}
+
+impl Daemon {
+    /// Starts workers on the targets of `config`, and binds its socket. `file` is what is reloaded;
+    /// none where there is nothing to reload.
+    ///
+    /// # Errors
+    /// See [`DaemonError`]; whatever was started is stopped again.
+    pub fn start(config: Config, file: Option<PathBuf>) -> Result<Self, DaemonError> {
+        let plan = Plan::new(config.engine.workers, config.engine.max_in_flight)?;
+        let api = &config.api;
+        let (listener, socket) =
+            api::bind(&api.socket, api.socket_mode, api.socket_group.as_deref())?;
+        let now = monotonic();
+        let table = Arc::new(StateTable::new(config.engine.max_targets, now));
+        let engine = Engine::start(&plan, Keep::Newest, |_| Options { rounds: None, rate: None })?;
+        tracing::info!(workers = plan.workers, slots = plan.slots, "probing on io_uring");
+        let name = config.file.display().to_string();
+        let (commands, orders) = bounded(RELOADS_QUEUED);
+        let collector = {
+            let collector = Collector::new(Arc::clone(&table), plan.workers, now);
+            let (batches, spares) = (engine.batches().clone(), engine.spares());
+            spawn("collector", move || collector.run(&batches, &spares, &orders))?
+        };
+        let last = Arc::new(ArcSwapOption::empty());
+        let (requests, asked) = bounded(RELOADS_QUEUED);
+        let mut keeper = Keeper::new(engine, Arc::clone(&table), commands, file, Arc::clone(&last));
+        keeper.start(config)?;
+        let (alive, ended) = oneshot::channel();
+        let keeper = spawn("keeper", move || {
+            let result = keeper.run(&asked);
+            drop(alive);
+            result
+        })?;
+        let reloads = Arc::new(Reloads { requests, last });
+        Ok(Self { table, reloads, keeper, collector, ended, listener, socket, name })
+    }
+
+    /// The state table, for whoever runs in the same process.
+    #[must_use]
+    pub fn table(&self) -> Arc<StateTable> {
+        Arc::clone(&self.table)
+    }
+
+    /// Answers the API and obeys signals until SIGTERM, SIGINT or `until`; then stops everything.
+    ///
+    /// # Errors
+    /// Where a worker's world broke, or the control thread cannot run.
+    pub fn run(self, until: impl Future<Output = ()>) -> Result<(), DaemonError> {
+        let Self { table, reloads, keeper, collector, ended, listener, socket, name } = self;
+        let handle: Arc<dyn ReloadHandle> = Arc::clone(&reloads) as _;
+        let state = Arc::new(ApiState::new(table, handle, name));
+        let served: Result<(), DaemonError> = tokio_uring::start(async {
+            let listener = tokio::net::UnixListener::from_std(listener)
+                .map_err(|error| DaemonError::Start("the API", error))?;
+            let stop = stop_signal(Arc::clone(&reloads), ended, until)?;
+            notify(&[sd_notify::NotifyState::Ready]);
+            api::serve(listener, state, stop).await;
+            notify(&[sd_notify::NotifyState::Stopping]);
+            Ok(())
+        });
+        // The keeper may have ended by itself; then nobody needs to be told.
+        let _ = reloads.requests.send(Request::Stop);
+        let stopped = join(keeper);
+        join(collector);
+        drop(socket);
+        served?;
+        Ok(stopped?)
+    }
+}
+
+/// Completes when the daemon shall stop; meanwhile reloads on SIGHUP.
+fn stop_signal(
+    reloads: Arc<Reloads>,
+    ended: oneshot::Receiver<()>,
+    until: impl Future<Output = ()>,
+) -> Result<impl Future<Output = ()>, DaemonError> {
+    let handler =
+        |kind| signal(kind).map_err(|error| DaemonError::Start("a signal handler", error));
+    let mut terminate = handler(SignalKind::terminate())?;
+    let mut interrupt = handler(SignalKind::interrupt())?;
+    let mut hangup = handler(SignalKind::hangup())?;
+    Ok(async move {
+        let mut until = std::pin::pin!(until);
+        let mut ended = std::pin::pin!(ended);
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break tracing::info!("SIGTERM: stopping"),
+                _ = interrupt.recv() => break tracing::info!("SIGINT: stopping"),
+                _ = hangup.recv() => reloads.without_answer(),
+                _ = &mut ended => break tracing::error!("a worker ended: stopping"),
+                () = &mut until => break,
+            }
+        }
+    })
+}
+
+/// The way to the keeper.
+#[derive(Debug)]
+struct Reloads {
+    requests: Sender<Request>,
+    last: Arc<ArcSwapOption<LastReload>>,
+}
+
+impl Reloads {
+    fn without_answer(&self) {
+        let (answer, _) = oneshot::channel();
+        if self.requests.try_send(Request::Reload { force: false, answer }).is_err() {
+            tracing::warn!("SIGHUP ignored: {RELOADS_QUEUED} reloads are waiting already");
+        }
+    }
+}
+
+impl ReloadHandle for Reloads {
+    fn reload(&self, force: bool) -> ReloadFuture<'_> {
+        Box::pin(async move {
+            let (answer, answered) = oneshot::channel();
+            let unavailable = |what: &str| ReloadError::Unavailable(what.to_owned());
+            match self.requests.try_send(Request::Reload { force, answer }) {
+                Ok(()) => {}
+                Err(TrySendError::Full(_)) => {
+                    return Err(unavailable(
+                        "several reloads are waiting already; try again later",
+                    ));
+                }
+                Err(TrySendError::Disconnected(_)) => {
+                    return Err(unavailable("the daemon is stopping"));
+                }
+            }
+            let done: Result<Result<ReloadSummary, _>, _> = answered.await;
+            done.unwrap_or_else(|_| Err(unavailable("the daemon is stopping")))
+        })
+    }
+
+    fn last(&self) -> Option<LastReload> {
+        self.last.load().as_deref().cloned()
+    }
+}
+
+fn spawn<T: Send + 'static>(
+    name: &'static str,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, DaemonError> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(body)
+        .map_err(|error| DaemonError::Start(name, error))
+}
+
+/// A thread's result; its panic is a bug and is passed on as one.
+fn join<T>(thread: JoinHandle<T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// Tells systemd, where it listens.
+fn notify(state: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::debug!(%error, "cannot notify the service manager");
+    }
+}

@@ -4,6 +4,7 @@
 //! their batches of reports come. `daemon` runs it for ever, `oneshot` for a list of targets once.
 
 pub mod daemon;
+mod keeper;
 pub mod oneshot;
 pub mod resources;
 

@@ -51,6 +51,9 @@ const REAP_MAX: usize = 16_384;
 /// The receive buffers' group.
 const BUFFER_GROUP: u16 = 0;
 
+/// A deadline that is over: submit, run deferred work, do not wait.
+const PAST: Instant = Instant::ZERO;
+
 /// The id of a received buffer where the kernel took none: at the end of the stream.
 const NO_BUFFER: u16 = u16::MAX;
 
@@ -162,7 +165,7 @@ impl Uring {
                 return true;
             }
             // Full: submit without waiting, which makes room unless the kernel refuses.
-            if self.enter(0, Instant::ZERO).is_err() || self.busy {
+            if self.enter(0, PAST).is_err() || self.busy {
                 return false;
             }
         }
@@ -270,7 +273,7 @@ impl Uring {
         let nanos = until.as_nanos();
         let deadline =
             Timespec::new().sec(nanos / 1_000_000_000).nsec((nanos % 1_000_000_000) as u32);
-        let min_wait = if want > 1 { MIN_WAIT_US } else { 0 };
+        let min_wait = if want > 1 && until > PAST { MIN_WAIT_US } else { 0 };
         let args = SubmitArgs::new().timespec(&deadline).min_wait_usec(min_wait);
         // SAFETY: with EXT_ARG the argument is an io_uring_getevents_arg, which SubmitArgs is by its
         // representation; it and the timespec live until the call returns.
@@ -406,9 +409,12 @@ impl Io for Uring {
         self.enter(want, until)?;
         self.reap(completions);
         // One enter runs only so much deferred work: take the rest too, so that no deadline is judged
-        // while an answer lies unread.
-        while self.ring.submission().taskrun() && completions.len() < REAP_MAX {
-            self.enter(WANT_MAX, Instant::ZERO)?;
+        // while an answer lies unread. The flag may be stale (the kernel sets it after it has queued
+        // work, which may have been run by then), so an enter that brings nothing ends this.
+        let mut taken = 0;
+        while completions.len() > taken && self.ring.submission().taskrun() && taken < REAP_MAX {
+            taken = completions.len();
+            self.enter(WANT_MAX, PAST)?;
             self.reap(completions);
         }
         Ok(())

@@ -1,0 +1,199 @@
+//! The keeper of the registry: the one thread that changes it, at start and at each reload.
+//!
+//! Reading a million targets takes a second or two, so it happens here and not on the control thread.
+//! Order of a reload (see also `collector`): files are read and judged whole; the new registry is
+//! installed in the table; then the workers get their commands. A reload that fails anywhere before
+//! the second step has changed nothing.
+
+use super::{Engine, EngineError};
+use crate::api::{LastReload, ReloadError, ReloadSummary};
+use crate::collector;
+use crate::config::{self, Config};
+use crate::registry::{Change, IdAllocator, Registry, mass_removal};
+use crate::schedule::First;
+use crate::table::StateTable;
+use crate::time::monotonic;
+use arc_swap::ArcSwapOption;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::sync::oneshot;
+
+/// How often targets files are looked at for changes; a changed one is taken within 5 s (DESIGN 5.5).
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// What is asked of the keeper.
+#[derive(Debug)]
+pub(super) enum Request {
+    /// Reload all files, in spite of the guard if `force`.
+    Reload {
+        /// In spite of the guard against mass removal.
+        force: bool,
+        /// Who is told what came of it.
+        answer: oneshot::Sender<Result<ReloadSummary, ReloadError>>,
+    },
+    /// Stop the engine and end.
+    Stop,
+}
+
+/// See the module's head.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    engine: Engine,
+    table: Arc<StateTable>,
+    collector: Sender<collector::Command>,
+    ids: IdAllocator,
+    registry: Arc<Registry>,
+    /// The configuration's file; none where there is none to reload (demo).
+    file: Option<PathBuf>,
+    /// Targets files with their last known time of change.
+    watched: Vec<(PathBuf, Option<SystemTime>)>,
+    last: Arc<ArcSwapOption<LastReload>>,
+}
+
+impl Keeper {
+    /// A keeper of an empty registry.
+    #[must_use]
+    pub(super) fn new(
+        engine: Engine,
+        table: Arc<StateTable>,
+        collector: Sender<collector::Command>,
+        file: Option<PathBuf>,
+        last: Arc<ArcSwapOption<LastReload>>,
+    ) -> Self {
+        Self {
+            engine,
+            table,
+            collector,
+            ids: IdAllocator::default(),
+            registry: Arc::default(),
+            file,
+            watched: Vec::new(),
+            last,
+        }
+    }
+
+    /// Makes `config` the first configuration.
+    ///
+    /// # Errors
+    /// Where it does not fit the table.
+    pub(super) fn start(&mut self, config: Config) -> Result<(), ReloadError> {
+        self.take(config, First::Spread).map(drop)
+    }
+
+    /// Serves requests, and watches files, until [`Request::Stop`] or a worker ends by itself.
+    ///
+    /// # Errors
+    /// The first worker whose world broke.
+    pub(super) fn run(mut self, requests: &Receiver<Request>) -> Result<(), EngineError> {
+        loop {
+            match requests.recv_timeout(LOOK_EVERY) {
+                Ok(Request::Reload { force, answer }) => {
+                    // Whoever asked may be gone; the reload holds all the same.
+                    let _ = answer.send(self.reload(force));
+                }
+                Err(RecvTimeoutError::Timeout) if self.engine.ended().is_some() => break,
+                Err(RecvTimeoutError::Timeout) => self.look(),
+                Ok(Request::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        let stopped = self.engine.stop();
+        // The collector takes in what the workers sent last, and ends.
+        let _ = self.collector.send(collector::Command::Stop);
+        stopped
+    }
+
+    /// Reloads if a targets file has changed. A missing file is no change: somebody is replacing it.
+    fn look(&mut self) {
+        let changed = |(file, known): &(PathBuf, Option<SystemTime>)| {
+            let now = changed_at(file);
+            now.is_some() && now != *known
+        };
+        if let Some((file, _)) = self.watched.iter().find(|watched| changed(watched)) {
+            tracing::info!(file = %file.display(), "targets file has changed");
+            // The result is logged, and stands in the summary.
+            let _ = self.reload(false);
+        }
+    }
+
+    fn reload(&mut self, force: bool) -> Result<ReloadSummary, ReloadError> {
+        self.ids.release(self.table.taken_up_revision());
+        let result = self.try_reload(force);
+        let error = result.as_ref().err().map(ToString::to_string);
+        match (&result, &error) {
+            (Ok(done), _) => tracing::info!(
+                groups = done.groups,
+                targets = done.targets,
+                added = done.added,
+                removed = done.removed,
+                "reloaded"
+            ),
+            (Err(_), error) => tracing::error!(
+                error = error.as_deref().unwrap_or_default(),
+                "reload refused; the former configuration runs on"
+            ),
+        }
+        self.last.store(Some(Arc::new(LastReload { at: monotonic(), error })));
+        // A file that was refused is not tried again until it changes again.
+        for (file, known) in &mut self.watched {
+            *known = changed_at(file);
+        }
+        result
+    }
+
+    fn try_reload(&mut self, force: bool) -> Result<ReloadSummary, ReloadError> {
+        let Some(file) = &self.file else {
+            let reason = "there is no configuration file to reload; this is a demonstration";
+            return Err(ReloadError::Unavailable(reason.to_owned()));
+        };
+        let config = config::load(file).map_err(|error| ReloadError::Invalid(error.to_string()))?;
+        if !force {
+            mass_removal(&self.registry, &config)
+                .map_err(|refusal| ReloadError::MassRemoval(refusal.to_string()))?;
+        }
+        self.take(config, First::Soon(0))
+    }
+
+    /// Builds the next registry, installs it, and tells the workers.
+    fn take(&mut self, config: Config, first: First) -> Result<ReloadSummary, ReloadError> {
+        let watched = config.groups.iter().flat_map(|group| group.targets_files.iter().cloned());
+        let watched = watched.map(|file| (file.clone(), changed_at(&file))).collect();
+        let (registry, change) = Registry::build(&config, Some(&self.registry), &mut self.ids);
+        drop(config);
+        let registry = Arc::new(registry);
+        let summary = ReloadSummary {
+            revision: registry.revision,
+            groups: registry.groups.len(),
+            targets: registry.target_count(),
+            added: change.add.len(),
+            removed: change.remove.len(),
+        };
+        self.install(&registry)?;
+        self.registry = registry;
+        self.watched = watched;
+        self.tell(change, first);
+        Ok(summary)
+    }
+
+    fn install(&self, registry: &Arc<Registry>) -> Result<(), ReloadError> {
+        let (done, installed) = bounded(1);
+        let command = collector::Command::Install(Arc::clone(registry), done);
+        let gone = || ReloadError::Unavailable("the daemon is stopping".to_owned());
+        self.collector.send(command).map_err(|_| gone())?;
+        let result = installed.recv().map_err(|_| gone())?;
+        result.map_err(|full| ReloadError::Invalid(full.to_string()))
+    }
+
+    fn tell(&self, change: Change, first: First) {
+        let first = match first {
+            First::Soon(_) => First::Soon(change.add.len().div_ceil(self.engine.workers())),
+            First::Spread | First::Now => first,
+        };
+        self.engine.apply(change, first, self.registry.revision);
+    }
+}
+
+fn changed_at(file: &PathBuf) -> Option<SystemTime> {
+    std::fs::metadata(file).ok()?.modified().ok()
+}
