@@ -1,5 +1,5 @@
-//! What an HTTP answer costs: a usual head and a long one in one piece, and the worst, 16 KiB that
-//! come byte by byte.
+//! What an HTTP answer costs: a usual head and a long one in one piece, a usual one in two, and the
+//! worst, 16 KiB that come byte by byte.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ringcheck::check::http::{Check, Matcher, Probe};
@@ -37,6 +37,7 @@ fn heads(c: &mut Criterion) {
     for (name, len, piece) in [
         ("in one piece", 200, usize::MAX),
         ("in one piece", 2_048, usize::MAX),
+        ("in two pieces", 200, 150),
         ("byte by byte", HTTP_HEAD_BYTES_MAX, 1),
     ] {
         let bytes = head(len);

@@ -1,22 +1,30 @@
 //! Judges the head of an HTTP/1 response as its bytes come: valid so far, complete, or not a
 //! response.
 //!
-//! A health check wants two things of a head: its status and its end. So this is a state machine
-//! over the bytes that keeps the status and forgets the rest: no buffer, no copy, no limit on the
-//! number of headers, each byte looked at once however slowly the target sends. How the bytes were
-//! cut on their way cannot matter, because no decision looks ahead.
+//! Parsing is httparse's. What it does not give is here:
 //!
-//! A parser of whole heads (httparse) would need a buffer per probe and another look at all of it
-//! for every piece that comes, and refuses what a check must take (DESIGN 3.6): `HTTP/1.7`, and
-//! control characters in a reason phrase. Everywhere else `tests/http.rs` holds this one to its
-//! judgement.
+//! - **Status lines** are read by a few lines of our own, because httparse refuses some that a check
+//!   must take (DESIGN 3.6): `HTTP/1.7`, and control characters in a reason phrase.
+//! - **Pieces.** httparse reads a head from its beginning, so a target that sends it byte by byte
+//!   could make us read all of it for every byte. So only the header line that has not ended yet is
+//!   kept. Whole lines go to httparse at once, behind a status line of ours (and behind a header of
+//!   ours, unless they are the first, because they may begin with a fold), and are then forgotten.
+//! - **Limits.** A NUL or the byte that is too much ends the head wherever it comes, but what was
+//!   wrong before it is what is told.
 //!
-//! The grammar is that of RFC 9112, and where that lets a recipient be lenient, this is: an LF
-//! alone ends a line (2.2), empty lines come before the status line (2.2), lines are folded (5.2),
-//! a blank stands before the colon (5.1).
+//! How the bytes were cut on their way does not matter: a line is judged when it ends, or when
+//! nothing comes any more. An answer whose first piece holds the whole head, which is nearly every
+//! one, is handed to httparse as it lies there, and nothing is copied.
+//!
+//! Bounds, whatever a target sends: a byte is parsed three times at most (as part of the first
+//! piece, of whole lines, of a last line that never ended); httparse begins anew once per piece
+//! with a line end; a head that follows a skipped one in the same piece is copied once more for
+//! each; and a probe keeps 32 KiB at most, of which 4 KiB outlive it.
 
 use crate::limits::HTTP_HEAD_BYTES_MAX;
 use crate::outcome::Cause;
+use httparse::{Error, Header, ParserConfig, Response, Status};
+use std::mem::MaybeUninit;
 
 /// What a status line begins with: `d` is any digit, `h` one of 1-5, all else is itself.
 const SHAPE: &[u8; 12] = b"HTTP/1.d hdd";
@@ -25,14 +33,28 @@ const PROTOCOL: u8 = 5;
 /// Where the status stands in [`SHAPE`].
 const STATUS: u8 = 9;
 
+/// What httparse is shown before the first header line.
+const BEFORE_FIRST: &[u8] = b"HTTP/1.1 200\r\n";
+/// What httparse is shown before later lines, of which the first may be a fold.
+const BEFORE_NEXT: &[u8] = b"HTTP/1.1 200\r\na: b\r\n";
+/// Bytes of the shortest header line, `a:` and LF.
+const HEADER_BYTES_MIN: usize = 3;
+/// Headers that httparse has room for without an allocation.
+const HEADERS_USUAL: usize = 64;
+/// Bytes of memory that a [`Head`] keeps for its next run.
+const KEPT_BYTES_MAX: usize = 4 * 1_024;
+
 /// The heads of one probe: those of skipped 1xx answers, then the final one.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Head {
     at: At,
     /// The status, as far as it has come.
     status: u16,
     /// Bytes of all heads so far, at most [`HTTP_HEAD_BYTES_MAX`].
     bytes: usize,
+    /// At [`At::Headers`]: one of [`BEFORE_FIRST`] and [`BEFORE_NEXT`], then the line that has not
+    /// ended yet. Else empty.
+    line: Vec<u8>,
 }
 
 /// What the next byte is.
@@ -48,20 +70,8 @@ enum At {
     Reason,
     /// The LF of the status line.
     ReasonLf,
-    /// The first header line, or the empty line that ends the head.
-    FirstLine,
-    /// Another header line, the fold of the one before, or the empty line.
-    NextLine,
-    /// The name of a header, of which there is one byte at least, or what comes behind it.
-    Name,
-    /// A blank between name and colon, or the colon.
-    Colon,
-    /// The value of a header, or the end of the line.
-    Value,
-    /// The LF of a header line.
-    ValueLf,
-    /// The LF of the empty line that ends the head.
-    EndLf,
+    /// One of the header lines, or of the empty line that ends the head.
+    Headers,
 }
 
 impl Default for At {
@@ -71,6 +81,14 @@ impl Default for At {
 }
 
 impl Head {
+    /// Forgets all that came, but keeps a little memory.
+    pub fn restart(&mut self) {
+        let mut line = std::mem::take(&mut self.line);
+        line.clear();
+        line.shrink_to(KEPT_BYTES_MAX);
+        *self = Self { line, ..Self::default() };
+    }
+
     /// Takes the next bytes. The status once the final head is complete (what comes behind it is
     /// the body's); none as long as there is more to come.
     ///
@@ -79,62 +97,61 @@ impl Head {
     pub fn take(&mut self, bytes: &[u8]) -> Result<Option<u16>, Cause> {
         let room = HTTP_HEAD_BYTES_MAX - self.bytes;
         let within = &bytes[..bytes.len().min(room)];
-        let mut rest = within;
-        loop {
-            // Runs of bytes that change nothing, which are nearly all of a head, at one go.
-            if let At::Reason | At::Value = self.at {
-                rest = &rest[text_len(rest)..];
-            } else if let At::Name = self.at {
-                rest = &rest[name_len(rest)..];
-            }
-            let Some((&byte, after)) = rest.split_first() else { break };
-            rest = after;
-            match self.step(byte) {
-                Ok(Some(at)) => self.at = at,
-                Ok(None) if is_final(self.status) => return Ok(Some(self.status)),
-                Ok(None) => (self.at, self.status) = (At::default(), 0),
-                Err(_) if byte == 0 => return Err(Cause::NulByte),
-                Err(cause) => return Err(cause),
+        if self.bytes == 0
+            && let Some(status) = whole(within)
+        {
+            return Ok(Some(status));
+        }
+        let text = within.split(|&byte| byte == 0).next().unwrap_or_default();
+        let mut rest = text;
+        while let Some((&byte, after)) = rest.split_first() {
+            if !matches!(self.at, At::Headers) {
+                self.at = self.step(byte)?;
+                rest = after;
+            } else if let Some(behind) = self.header_lines(rest)? {
+                if is_final(self.status) {
+                    return Ok(Some(self.status));
+                }
+                (self.at, self.status, rest) = (At::default(), 0, behind);
+            } else {
+                break;
             }
         }
         self.bytes += within.len();
-        if bytes.len() > room { Err(Cause::HeadTooLong) } else { Ok(None) }
+        if text.len() < within.len() {
+            self.cut().and(Err(Cause::NulByte))
+        } else if bytes.len() > room {
+            self.cut().and(Err(Cause::HeadTooLong))
+        } else {
+            Ok(None)
+        }
     }
 
-    /// What comes after `byte`; none after the last byte of a head.
-    fn step(&mut self, byte: u8) -> Result<Option<At>, Cause> {
-        Ok(Some(match (self.at, byte) {
+    /// Judges the header line that has not ended, because nothing more comes.
+    ///
+    /// # Errors
+    /// What makes this not a response.
+    pub fn cut(&self) -> Result<(), Cause> {
+        parse(&self.line).map(|_| ()).map_err(|_| Cause::BadHeader)
+    }
+
+    /// What comes after `byte` of a status line, or of an empty line before it.
+    fn step(&mut self, byte: u8) -> Result<At, Cause> {
+        Ok(match (self.at, byte) {
             (At::Shape(0), b'\r') => At::EmptyLf,
             (At::Shape(0) | At::EmptyLf, b'\n') => At::Shape(0),
-            (At::Shape(index), _) => return self.shape(index, byte).map(Some),
+            (At::Shape(index), _) => return self.shape(index, byte),
             (At::EmptyLf, _) => return Err(Cause::NotHttp),
-
             (At::AfterStatus, b' ') => At::Reason,
             (At::AfterStatus | At::Reason, b'\r') => At::ReasonLf,
-            (At::AfterStatus | At::Reason | At::ReasonLf, b'\n') => At::FirstLine,
-            (At::Reason, 1..) => At::Reason,
-            (At::AfterStatus | At::Reason | At::ReasonLf, _) => return Err(Cause::BadStatusLine),
-
-            (At::FirstLine | At::NextLine, b'\r') => At::EndLf,
-            (At::FirstLine | At::NextLine | At::EndLf, b'\n') => return Ok(None),
-            (At::NextLine, b' ' | b'\t') => At::Value,
-            (At::FirstLine | At::NextLine | At::Name, _) if NAME[usize::from(byte)] => At::Name,
-            (At::Name | At::Colon, b' ' | b'\t') => At::Colon,
-            (At::Name | At::Colon, b':') => At::Value,
-            (At::Value, b'\r') => At::ValueLf,
-            (At::Value | At::ValueLf, b'\n') => At::NextLine,
-            (At::Value, _) if is_text(byte) => At::Value,
-            (
-                At::FirstLine
-                | At::NextLine
-                | At::Name
-                | At::Colon
-                | At::Value
-                | At::ValueLf
-                | At::EndLf,
-                _,
-            ) => return Err(Cause::BadHeader),
-        }))
+            (At::AfterStatus | At::Reason | At::ReasonLf, b'\n') => {
+                self.line.extend_from_slice(BEFORE_FIRST);
+                At::Headers
+            }
+            (At::Reason, _) => At::Reason,
+            (At::AfterStatus | At::ReasonLf, _) => return Err(Cause::BadStatusLine),
+            (At::Headers, _) => At::Headers,
+        })
     }
 
     fn shape(&mut self, index: u8, byte: u8) -> Result<At, Cause> {
@@ -153,6 +170,62 @@ impl Head {
         let next = index + 1;
         Ok(if usize::from(next) == SHAPE.len() { At::AfterStatus } else { At::Shape(next) })
     }
+
+    /// Takes bytes of header lines and judges those that have ended. What comes behind the head
+    /// where it ends in these bytes.
+    fn header_lines<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<&'a [u8]>, Cause> {
+        let ended = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
+        if ended == 0 {
+            self.line.extend_from_slice(bytes);
+            return Ok(None);
+        }
+        let before = self.line.len();
+        self.line.extend_from_slice(&bytes[..ended]);
+        let parsed = parse(&self.line).map_err(|_| Cause::BadHeader)?;
+        self.line.clear();
+        Ok(if let Some((len, _)) = parsed {
+            // Not before: a head ends with an LF, and there was none.
+            Some(&bytes[len - before..])
+        } else {
+            self.line.extend_from_slice(BEFORE_NEXT);
+            self.line.extend_from_slice(&bytes[ended..]);
+            None
+        })
+    }
+}
+
+/// The status of the final head that `bytes` begin with, if all of it is there and httparse takes
+/// it as it is.
+fn whole(bytes: &[u8]) -> Option<u16> {
+    let (_, status) = parse(bytes).ok()??;
+    ((100..600).contains(&status) && is_final(status)).then_some(status)
+}
+
+/// Length and status of the head that `bytes` begin with; none if it does not end in them.
+fn parse(bytes: &[u8]) -> Result<Option<(usize, u16)>, Error> {
+    let mut headers = [const { MaybeUninit::uninit() }; HEADERS_USUAL];
+    match parse_into(bytes, &mut headers) {
+        Err(Error::TooManyHeaders) => {
+            let mut headers = Vec::with_capacity(bytes.len() / HEADER_BYTES_MIN);
+            parse_into(bytes, headers.spare_capacity_mut())
+        }
+        parsed => parsed,
+    }
+}
+
+fn parse_into<'a>(
+    bytes: &'a [u8],
+    headers: &mut [MaybeUninit<Header<'a>>],
+) -> Result<Option<(usize, u16)>, Error> {
+    let mut response = Response::new(&mut []);
+    let parsed = ParserConfig::default()
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .allow_spaces_after_header_name_in_responses(true)
+        .parse_response_with_uninit_headers(&mut response, bytes, headers)?;
+    Ok(match parsed {
+        Status::Complete(len) => response.code.map(|status| (len, status)),
+        Status::Partial => None,
+    })
 }
 
 /// Whether an answer of this status is the last one: 1xx are not, but 101 ends HTTP on its
@@ -161,53 +234,45 @@ const fn is_final(status: u16) -> bool {
     status >= 200 || status == 101
 }
 
-/// Whether a header's name may hold the byte (RFC 9110, 5.6.2: token).
-const fn is_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-        )
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Whether a header's value may hold the byte (RFC 9110, 5.5): blanks, and what can be seen.
-const fn is_text(byte: u8) -> bool {
-    (byte >= b' ' && byte != 0x7F) || byte == b'\t'
-}
-
-/// How many bytes of text `bytes` begins with: blocks of 16 first, which the compiler makes one
-/// comparison each.
-fn text_len(bytes: &[u8]) -> usize {
-    let block = |block: &&[u8]| block.iter().fold(true, |text, &byte| text & is_text(byte));
-    let blocks = bytes.chunks_exact(16).take_while(block).count() * 16;
-    blocks + bytes[blocks..].iter().take_while(|&&byte| is_text(byte)).count()
-}
-
-/// [`is_name`] of every byte, because asking a table is twice as fast.
-const NAME: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0_u8;
-    while byte < 0x80 {
-        table[byte as usize] = is_name(byte);
-        byte += 1;
+    #[test]
+    fn a_whole_head_needs_no_memory() {
+        let mut head = Head::default();
+        assert_eq!(head.take(b"HTTP/1.1 204 No Content\r\na: b\r\n\r\n"), Ok(Some(204)));
+        assert_eq!(head.line.capacity(), 0);
     }
-    table
-};
 
-/// How many bytes of a name `bytes` begins with.
-fn name_len(bytes: &[u8]) -> usize {
-    bytes.iter().take_while(|&&byte| NAME[usize::from(byte)]).count()
+    #[test]
+    fn memory_is_used_again_if_it_is_little() {
+        let mut head = Head::default();
+        let mut run = |len: usize| {
+            head.restart();
+            assert_eq!(head.take(b"HTTP/1.1 200 OK\r\na: "), Ok(None));
+            assert_eq!(head.take(&vec![b'x'; len]), Ok(None));
+            let during = (head.line.as_ptr(), head.line.capacity());
+            head.restart();
+            (during, (head.line.as_ptr(), head.line.capacity()))
+        };
+        let (small, kept) = run(2_000);
+        assert_eq!(small, kept);
+        assert_eq!(run(1_000).0, small, "no allocation");
+        let (large, kept) = run(16_000);
+        assert!((16_000..=32_768).contains(&large.1), "{large:?}");
+        assert!((1..=KEPT_BYTES_MAX).contains(&kept.1), "{kept:?}");
+    }
+
+    #[test]
+    fn lines_that_ended_are_forgotten() {
+        let mut head = Head::default();
+        assert_eq!(head.take(b"HTTP/1.1 200 OK\r\n"), Ok(None));
+        for _ in 0..400 {
+            assert_eq!(head.take(b"name: a value of some length\r\n fo"), Ok(None));
+            assert_eq!(head.line.len(), BEFORE_NEXT.len() + 3);
+            assert_eq!(head.take(b"ld\r\n"), Ok(None));
+            assert_eq!(head.line.len(), BEFORE_NEXT.len());
+        }
+    }
 }

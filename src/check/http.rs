@@ -1,7 +1,7 @@
 //! The HTTP check: one GET, and a response whose status matches (DESIGN 3.1, 3.3, 3.6).
 //!
 //! The response is complete with its head; nobody waits for the body. Bytes are judged as they come
-//! (see [`super::head`]), so that a run is 24 bytes of state and neither copies nor allocates.
+//! (see [`super::head`]); an answer that comes in one piece is neither copied nor kept.
 
 use super::head::Head;
 pub use super::matcher::Matcher;
@@ -68,56 +68,54 @@ impl Check {
 
 /// One run of a [`Check`].
 #[derive(Debug, Default)]
-pub enum Probe {
-    /// No connection yet.
-    #[default]
-    Connecting,
-    /// The request is on its way, the response may be.
-    Exchanging(Head),
+pub struct Probe {
+    /// Whether there is a connection: the request is on its way, the response may be.
+    connected: bool,
+    /// What came of the response. Empty before the connection; kept for its memory.
+    head: Head,
 }
 
-const _: () = assert!(size_of::<Probe>() <= 24);
+const _: () = assert!(size_of::<Probe>() <= 48);
 
 impl Probe {
     /// Makes this a fresh run.
-    pub const fn restart(&mut self) {
-        *self = Self::Connecting;
+    pub fn restart(&mut self) {
+        self.connected = false;
+        self.head.restart();
     }
 
     /// Feeds one event, and says what to do.
     pub fn handle(&mut self, check: &Check, event: Event<'_>) -> Action {
-        match (self, event) {
-            (_, Event::ConnectFailed(errno)) => Action::Finish(connect_failed(errno)),
-            (Self::Connecting, Event::Expired) => Action::Finish(Outcome::plain(Code::L4Tout)),
-            (probe @ Self::Connecting, Event::Connected) => {
-                *probe = Self::Exchanging(Head::default());
-                Action::Exchange
-            }
-            // Anything else says that there is a connection, whether it was told of or not.
-            (probe @ Self::Connecting, _) => {
-                *probe = Self::Exchanging(Head::default());
-                probe.handle(check, event)
-            }
-            (Self::Exchanging(head), Event::Received(bytes)) => match head.take(bytes) {
+        // Any event but these two says that there is a connection, whether it was told of or not.
+        let connecting = !std::mem::replace(&mut self.connected, true);
+        match event {
+            Event::ConnectFailed(errno) => Action::Finish(connect_failed(errno)),
+            Event::Expired if connecting => Action::Finish(Outcome::plain(Code::L4Tout)),
+            Event::Connected if connecting => Action::Exchange,
+            Event::Connected | Event::Sent => Action::Wait,
+            Event::SendFailed(errno) => match exchange_failed(errno) {
+                // Nothing will be answered to what we did not send.
+                fault if fault.class() == Class::LocalFault => self.cut(fault),
+                // The receive in flight tells more: an answer may have come before the reset.
+                _ => Action::Wait,
+            },
+            Event::Received(bytes) => match self.head.take(bytes) {
                 Ok(None) => Action::Receive,
                 Ok(Some(status)) => Action::Finish(check.judge(status)),
                 Err(cause) => Action::Finish(Outcome::cause(Code::L7Rsp, cause)),
             },
-            (Self::Exchanging(_), Event::Connected | Event::Sent) => Action::Wait,
-            (Self::Exchanging(_), Event::SendFailed(errno)) => match exchange_failed(errno) {
-                // Nothing will be answered to what we did not send.
-                fault if fault.class() == Class::LocalFault => Action::Finish(fault),
-                // The receive in flight tells more: an answer may have come before the reset.
-                _ => Action::Wait,
-            },
-            (Self::Exchanging(_), Event::Closed) => {
-                Action::Finish(Outcome::cause(Code::L7Cut, Cause::Closed))
-            }
-            (Self::Exchanging(_), Event::ReceiveFailed(errno)) => {
-                Action::Finish(exchange_failed(errno))
-            }
-            (Self::Exchanging(_), Event::Expired) => Action::Finish(Outcome::plain(Code::L7Tout)),
+            Event::Closed => self.cut(Outcome::cause(Code::L7Cut, Cause::Closed)),
+            Event::ReceiveFailed(errno) => self.cut(exchange_failed(errno)),
+            Event::Expired => self.cut(Outcome::plain(Code::L7Tout)),
         }
+    }
+
+    /// Nothing more comes: `outcome`, unless what came is rubbish already.
+    fn cut(&self, outcome: Outcome) -> Action {
+        Action::Finish(match self.head.cut() {
+            Ok(()) => outcome,
+            Err(cause) => Outcome::cause(Code::L7Rsp, cause),
+        })
     }
 }
 
@@ -216,6 +214,11 @@ mod tests {
         ("status line, reset",    Reset,   RESET,              b"HTTP/1.1 200 OK\r\n"),
         ("one LF short",          Expired, TOUT,               b"HTTP/1.1 200 OK\r\na: b\r\n\r"),
         ("half a header, end",    Closed,  rsp(BadHeader),     b"HTTP/1.1 200 OK\r\nno colon y"),
+        ("half a header, reset",  Reset,   rsp(BadHeader),     b"HTTP/1.1 200 OK\r\na: \x01"),
+        ("half a header, silence", Expired, rsp(BadHeader),    b"HTTP/1.1 200 OK\r\na: b\rc"),
+        ("half a header, open",   Waits,   OPEN,               b"HTTP/1.1 200 OK\r\nno colon y"),
+        ("NUL behind half of one", Waits,  rsp(BadHeader),
+            b"HTTP/1.1 200 OK\r\nno colon y\0"),
         ("half a name, end",      Closed,  CUT,                b"HTTP/1.1 200 OK\r\nno-colon-yet"),
         // Not a response.
         ("SSH",                   Waits,   rsp(NotHttp),       b"SSH-2.0-OpenSSH_9.6\r\n"),

@@ -23,9 +23,10 @@ mod tests {
 
     #[test]
     fn every_event_ends_it() {
-        let code = |event| match handle(event) {
-            Action::Finish(outcome) => outcome.code,
-            action => panic!("{action:?}"),
+        let code = |event| {
+            let action = handle(event);
+            let Action::Finish(outcome) = action else { panic!("{action:?}") };
+            outcome.code
         };
         assert_eq!(code(Event::Connected), Code::L4Ok);
         assert_eq!(code(Event::ConnectFailed(Errno::ECONNREFUSED)), Code::L4Con);
