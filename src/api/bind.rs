@@ -120,11 +120,11 @@ fn gid_of(group: &str) -> Result<u32, BindError> {
 }
 
 fn lock(directory: &Path) -> Result<Flock<File>, BindError> {
-    let refused = |source: io::Error| match source.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-            BindError::NoDirectory(directory.to_owned())
+    let refused = |source: io::Error| {
+        if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&source.kind()) {
+            return BindError::NoDirectory(directory.to_owned());
         }
-        _ => BindError::Refused { what: "open", path: directory.to_owned(), source },
+        BindError::Refused { what: "open", path: directory.to_owned(), source }
     };
     let file = File::open(directory).map_err(refused)?;
     if !file.metadata().map_err(refused)?.is_dir() {

@@ -91,7 +91,7 @@ impl Scrape {
     }
 
     fn probes(&self, encoder: &mut Encoder<'_>) -> fmt::Result {
-        let counters: [(&str, &str, fn(&Figures) -> u64); 7] = [
+        let counters: [Figure; 7] = [
             ("ringcheck_probes_started", "Probes started", |f| f.started),
             ("ringcheck_probes_passed", "Probes that passed", |f| f.passed),
             ("ringcheck_probes_failed", "Probes that failed", |f| f.failed),
@@ -105,7 +105,7 @@ impl Scrape {
                 self.by_worker(|worker, figures| emit(&[("worker", worker)], of(figures)))
             })?;
         }
-        let gauges: [(&str, &str, fn(&Figures) -> u64); 4] = [
+        let gauges: [Figure; 4] = [
             ("ringcheck_in_flight", "Probes in flight", |f| f.in_flight),
             ("ringcheck_in_flight_capacity", "Most probes in flight", |f| f.in_flight_capacity),
             ("ringcheck_backlog", "Targets due that wait for a slot", |f| f.backlog),
@@ -150,8 +150,8 @@ impl Scrape {
     }
 
     fn by_worker(&self, mut emit: impl FnMut(&str, &Figures) -> fmt::Result) -> fmt::Result {
-        let workers = self.stats.workers.iter().enumerate();
-        workers.map(|(n, worker)| emit(&n.to_string(), &worker.figures)).collect()
+        let mut workers = self.stats.workers.iter().enumerate();
+        workers.try_for_each(|(n, worker)| emit(&n.to_string(), &worker.figures))
     }
 }
 
@@ -163,6 +163,9 @@ impl Collector for Scrape {
         self.engine(&mut encoder)
     }
 }
+
+/// Name, help, and where the value stands.
+type Figure = (&'static str, &'static str, fn(&Figures) -> u64);
 
 type Labels<'a> = [(&'a str, &'a str)];
 

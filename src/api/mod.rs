@@ -103,7 +103,6 @@ impl Chosen {
 }
 
 /// The API as a service for requests with any body.
-#[must_use]
 pub fn router(state: Arc<ApiState>) -> Router {
     Router::new()
         .route("/v1/summary", get(summary::summary))
