@@ -66,6 +66,9 @@ pub const API_BODY_BYTES_MAX: usize = 8 * 1_024 * 1_024;
 pub const API_CONNECTIONS_MAX: usize = 1_024;
 /// Longest time for a request's head to come, and longest pause of a client that reads an answer.
 pub const API_STALL_MAX: Duration = Duration::from_secs(30);
+/// Bytes that the kernel holds for a client that does not read. Small, because the kernel takes more
+/// only when nearly all of them were read: that is what a client must read in [`API_STALL_MAX`].
+pub const API_SEND_BUFFER_BYTES: usize = 64 * 1_024;
 /// Targets of one page at most.
 pub const PAGE_TARGETS_MAX: usize = 10_000;
 /// Targets of one page unless asked otherwise.

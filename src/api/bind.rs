@@ -10,7 +10,7 @@ use nix::fcntl::{Flock, FlockArg};
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::fs::{File, Permissions};
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
@@ -55,19 +55,17 @@ pub enum BindError {
     },
 }
 
-/// The socket's name in the file system; removes it when dropped, if it is still this socket's.
+/// The socket's name in the file system. To be dropped after the listener: it then removes the file,
+/// unless another daemon answers there by now.
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
-    identity: (u64, u64),
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if identity(&self.path).ok() == Some(self.identity) {
-            // Whoever removed it meanwhile did what was to be done.
-            let _ = std::fs::remove_file(&self.path);
-        }
+        // What cannot be removed now is replaced by the next start.
+        let _ = lock(directory_of(&self.path)).and_then(|_locked| remove_stale(&self.path));
     }
 }
 
@@ -88,17 +86,11 @@ pub fn bind(
     let gid = group.map(gid_of).transpose()?;
     let refused =
         |what| move |source: io::Error| BindError::Refused { what, path: path.to_owned(), source };
-    let directory = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        Some(_) | None => Path::new("."),
-    };
-    let locked = lock(directory)?;
+    let locked = lock(directory_of(path))?;
     remove_stale(path)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(refused("make"))?;
     let address = SockAddr::unix(path).map_err(refused("name"))?;
     socket.bind(&address).map_err(refused("bind"))?;
-    let identity = identity(path).map_err(refused("look at"))?;
-    let file = SocketFile { path: path.to_owned(), identity };
     if gid.is_some() {
         std::os::unix::fs::chown(path, None, gid).map_err(refused("change the group of"))?;
     }
@@ -108,7 +100,14 @@ pub fn bind(
     socket.listen(backlog).map_err(refused("listen on"))?;
     socket.set_nonblocking(true).map_err(refused("set up"))?;
     drop(locked);
-    Ok((socket.into(), file))
+    Ok((socket.into(), SocketFile { path: path.to_owned() }))
+}
+
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        Some(_) | None => Path::new("."),
+    }
 }
 
 fn gid_of(group: &str) -> Result<u32, BindError> {
@@ -165,12 +164,6 @@ fn remove_stale(path: &Path) -> Result<(), BindError> {
     }
 }
 
-/// Device and inode.
-fn identity(path: &Path) -> io::Result<(u64, u64)> {
-    let metadata = std::fs::symlink_metadata(path)?;
-    Ok((metadata.dev(), metadata.ino()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,8 +178,9 @@ mod tests {
         let path = dir.path().join("api.sock");
         for mode in [0o600, 0o660, 0o666] {
             let own = nix::unistd::getgid().to_string();
-            let (_listener, file) = bind(&path, mode, Some(&own)).unwrap();
+            let (listener, file) = bind(&path, mode, Some(&own)).unwrap();
             assert_eq!(mode_of(&path), mode);
+            drop(listener);
             drop(file);
             assert!(!path.exists());
         }

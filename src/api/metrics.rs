@@ -15,7 +15,7 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 use std::fmt;
@@ -92,28 +92,31 @@ impl Scrape {
 
     fn probes(&self, encoder: &mut Encoder<'_>) -> fmt::Result {
         let counters: [Figure; 7] = [
-            ("ringcheck_probes_started", "Probes started", |f| f.started),
-            ("ringcheck_probes_passed", "Probes that passed", |f| f.passed),
-            ("ringcheck_probes_failed", "Probes that failed", |f| f.failed),
-            ("ringcheck_probes_local_fault", "Probes that the checker failed", |f| f.local_faults),
-            ("ringcheck_probes_skipped", "Starts that fell into a running probe", |f| f.skipped),
-            ("ringcheck_reports_merged", "Reports merged into a newer one", |f| f.merged),
-            ("ringcheck_lost_microseconds", "Time lost by not being run", |f| f.lost_us),
+            ("ringcheck_probes_started", "Probes started", |f| number(f.started)),
+            ("ringcheck_probes_passed", "Probes that passed", |f| number(f.passed)),
+            ("ringcheck_probes_failed", "Probes that failed", |f| number(f.failed)),
+            ("ringcheck_probes_local_fault", "Probes that the checker itself failed", |f| {
+                number(f.local_faults)
+            }),
+            ("ringcheck_probes_skipped", "Starts that fell into a running probe", |f| {
+                number(f.skipped)
+            }),
+            ("ringcheck_reports_merged", "Reports merged into a newer one", |f| number(f.merged)),
+            ("ringcheck_lost_seconds", "Time lost by not being run", |f| seconds(f.lost_us)),
         ];
-        for (name, help, of) in counters {
-            encoder.counters(name, help, |emit| {
-                self.by_worker(|worker, figures| emit(&[("worker", worker)], of(figures)))
-            })?;
-        }
         let gauges: [Figure; 4] = [
-            ("ringcheck_in_flight", "Probes in flight", |f| f.in_flight),
-            ("ringcheck_in_flight_capacity", "Most probes in flight", |f| f.in_flight_capacity),
-            ("ringcheck_backlog", "Targets due that wait for a slot", |f| f.backlog),
-            ("ringcheck_shard_targets", "Targets that are probed", |f| f.targets),
+            ("ringcheck_in_flight", "Probes in flight", |f| number(f.in_flight)),
+            ("ringcheck_in_flight_capacity", "Most probes in flight", |f| {
+                number(f.in_flight_capacity)
+            }),
+            ("ringcheck_backlog", "Targets due that wait for a slot", |f| number(f.backlog)),
+            ("ringcheck_shard_targets", "Targets that are probed", |f| number(f.targets)),
         ];
-        for (name, help, of) in gauges {
-            encoder.gauges(name, help, |emit| {
-                self.by_worker(|worker, figures| emit(&[("worker", worker)], number(of(figures))))
+        let counters = counters.map(|figure| (MetricType::Counter, figure));
+        let gauges = gauges.map(|figure| (MetricType::Gauge, figure));
+        for (kind, (name, help, of)) in counters.into_iter().chain(gauges) {
+            encoder.family(kind, name, help, |emit| {
+                self.by_worker(|worker, figures| emit(&[("worker", worker)], of(figures)))
             })?;
         }
         Ok(())
@@ -121,10 +124,10 @@ impl Scrape {
 
     fn engine(&self, encoder: &mut Encoder<'_>) -> fmt::Result {
         let total = &self.stats.total;
-        let name = "ringcheck_lateness_microseconds";
+        let name = "ringcheck_lateness_seconds";
         let help = "Start of a probe minus the time it was due, over the last minute";
         encoder.gauges(name, help, |emit| quantiles(&total.lateness_us, emit))?;
-        let name = "ringcheck_latency_microseconds";
+        let name = "ringcheck_latency_seconds";
         let help = "Duration of passed probes, over the last minute";
         encoder.gauges(name, help, |emit| quantiles(&total.latency_us, emit))?;
         let stuck = self.stats.workers.iter().filter(|worker| worker.is_stuck(self.now)).count();
@@ -141,9 +144,9 @@ impl Scrape {
         }
         let rate = ("ringcheck_probes_per_second", "Probes started per second");
         encoder.gauges(rate.0, rate.1, |emit| emit(&[], total.per_second))?;
-        let newest = self.table.history().newest();
-        let name = "ringcheck_transitions";
-        encoder.counters(name, "Changes of an observed state", |emit| emit(&[], newest))?;
+        let newest = number(self.table.history().newest());
+        let (name, help) = ("ringcheck_transitions", "Changes of an observed state");
+        encoder.family(MetricType::Counter, name, help, |emit| emit(&[], newest))?;
         encoder.gauges("ringcheck_build", "The version that runs", |emit| {
             emit(&[("version", env!("CARGO_PKG_VERSION"))], 1.0)
         })
@@ -165,9 +168,12 @@ impl Collector for Scrape {
 }
 
 /// Name, help, and where the value stands.
-type Figure = (&'static str, &'static str, fn(&Figures) -> u64);
+type Figure = (&'static str, &'static str, fn(&Figures) -> f64);
 
 type Labels<'a> = [(&'a str, &'a str)];
+
+/// Takes one sample: its labels and its value.
+type Emit<'a> = dyn FnMut(&Labels<'_>, f64) -> fmt::Result + 'a;
 
 /// Families of samples, in the library's encoder.
 struct Encoder<'a>(DescriptorEncoder<'a>);
@@ -177,32 +183,36 @@ impl Encoder<'_> {
         &mut self,
         name: &str,
         help: &str,
-        samples: impl FnOnce(&mut dyn FnMut(&Labels<'_>, f64) -> fmt::Result) -> fmt::Result,
+        samples: impl FnOnce(&mut Emit<'_>) -> fmt::Result,
     ) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        samples(&mut |labels, value| family.encode_family(&labels)?.encode_gauge(&value))
+        self.family(MetricType::Gauge, name, help, samples)
     }
 
-    fn counters(
+    fn family(
         &mut self,
+        kind: MetricType,
         name: &str,
         help: &str,
-        samples: impl FnOnce(&mut dyn FnMut(&Labels<'_>, u64) -> fmt::Result) -> fmt::Result,
+        samples: impl FnOnce(&mut Emit<'_>) -> fmt::Result,
     ) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
-        samples(&mut |labels, value| {
-            family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&value, None)
+        let mut family = self.0.encode_descriptor(name, help, None, kind)?;
+        let encode = |metric: &mut MetricEncoder<'_>, value: f64| match kind {
+            MetricType::Counter => metric.encode_counter::<NoLabelSet, _, f64>(&value, None),
+            MetricType::Gauge | MetricType::Histogram | MetricType::Info | MetricType::Unknown => {
+                metric.encode_gauge(&value)
+            }
+        };
+        samples(&mut |labels, value| match labels {
+            [] => encode(&mut family, value),
+            labels => encode(&mut family.encode_family(&labels)?, value),
         })
     }
 }
 
-fn quantiles(
-    percentiles: &Percentiles,
-    emit: &mut dyn FnMut(&Labels<'_>, f64) -> fmt::Result,
-) -> fmt::Result {
+fn quantiles(percentiles: &Percentiles, emit: &mut Emit<'_>) -> fmt::Result {
     let Percentiles { p50, p99, p999, max } = *percentiles;
-    for (quantile, value) in [("0.5", p50), ("0.99", p99), ("0.999", p999), ("1", max)] {
-        emit(&[("quantile", quantile)], number(value))?;
+    for (quantile, us) in [("0.5", p50), ("0.99", p99), ("0.999", p999), ("1", max)] {
+        emit(&[("quantile", quantile)], seconds(us))?;
     }
     Ok(())
 }
@@ -210,4 +220,8 @@ fn quantiles(
 #[expect(clippy::cast_precision_loss, reason = "samples are floats, exact below 2^53")]
 const fn number(value: u64) -> f64 {
     value as f64
+}
+
+const fn seconds(us: u64) -> f64 {
+    number(us) / 1e6
 }

@@ -90,7 +90,9 @@ pub(super) async fn reload(
 }
 
 fn parse(body: &[u8]) -> Result<Asked, ApiError> {
-    serde_json::from_slice(body).map_err(|error| {
+    // By way of a map, because a list would do for a struct.
+    let map = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(body);
+    map.and_then(|map| serde_json::from_value(map.into())).map_err(|error| {
         let message = format!("body: {}; send {{\"force\":false}}", crop(&error.to_string()));
         ApiError::new(StatusCode::BAD_REQUEST, "InvalidBody", message)
     })

@@ -5,7 +5,9 @@
 
 use super::error::ApiError;
 use super::{ApiState, router, stream::ClientStream};
-use crate::limits::{API_CONNECTIONS_MAX, API_HEAD_BYTES_MAX, API_STALL_MAX, STOP_GRACE};
+use crate::limits::{
+    API_CONNECTIONS_MAX, API_HEAD_BYTES_MAX, API_SEND_BUFFER_BYTES, API_STALL_MAX, STOP_GRACE,
+};
 use axum::Router;
 use axum::http::StatusCode;
 use hyper::body::Incoming;
@@ -85,6 +87,8 @@ pub async fn serve(
 }
 
 async fn connection(stream: UnixStream, router: Router, mut stopped: watch::Receiver<()>) {
+    // The kernel doubles what it is asked for. Without it, it holds more, which harms nothing.
+    let _ = socket2::SockRef::from(&stream).set_send_buffer_size(API_SEND_BUFFER_BYTES / 2);
     let peer = Peer { uid: stream.peer_cred().ok().map(|peer| peer.uid()) };
     let inner = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {

@@ -32,6 +32,8 @@ pub(super) async fn summary(
         in_flight: stats.total.in_flight,
         in_flight_capacity: stats.total.in_flight_capacity,
         backlog: stats.total.backlog,
+        merged: stats.total.merged,
+        lost_us: stats.total.lost_us,
         overloaded: stats.is_overloaded(),
         uptime_seconds: now.since(state.started).as_secs(),
         workers: workers.map(|(n, view)| worker(&state, n, view, now)).collect(),
@@ -93,4 +95,33 @@ fn trouble(stats: &StatsView, now: Instant) -> Option<(&'static str, String)> {
         );
         ("Overloaded", message)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::{Figures, Percentiles};
+
+    #[test]
+    fn trouble_is_named_the_worst_first() {
+        let at = |ms: u64| Instant::from_millis(ms);
+        let late = Percentiles { p99: 1_000_001, ..Percentiles::default() };
+        let well = StatsView {
+            at: at(9_000),
+            total: Figures::default(),
+            workers: vec![WorkerView { seen: at(9_000), ..WorkerView::default() }],
+        };
+        let overloaded = Figures { lateness_us: late, ..Figures::default() };
+        let overloaded = StatsView { total: overloaded, ..well.clone() };
+        let silent = WorkerView { seen: at(3_000), ..WorkerView::default() };
+        let stuck = StatsView { workers: vec![well.workers[0], silent], ..overloaded.clone() };
+        let code = |stats, ms| trouble(stats, at(ms)).map(|(code, _)| code);
+        assert_eq!(code(&well, 9_000), None);
+        assert_eq!(code(&overloaded, 9_000), Some("Overloaded"));
+        assert_eq!(code(&stuck, 8_000), Some("Overloaded"));
+        assert_eq!(code(&stuck, 9_000), Some("WorkerStuck"));
+        assert_eq!(code(&stuck, 14_001), Some("CollectorStuck"));
+        let message = trouble(&stuck, at(9_000)).unwrap().1;
+        assert_eq!(message, "worker 1 was not heard of for 6 s");
+    }
 }

@@ -132,14 +132,15 @@ impl Page {
         let sets = Arc::clone(&self.chosen.sets);
         let end_of_piece = self.written + PIECE_TARGETS;
         for (looks, position) in sets.positions(self.asked.filter, self.next).enumerate() {
+            let fits = self.is_asked_for(position);
+            if fits && self.written == self.asked.limit {
+                self.finish(out, true);
+                return More::No;
+            }
             if looks == PIECE_LOOKS || self.written == end_of_piece {
                 return More::Yes;
             }
-            if self.is_asked_for(position) {
-                if self.written == self.asked.limit {
-                    self.finish(out, true);
-                    return More::No;
-                }
+            if fits {
                 self.append(out, position);
             }
             self.next = position + 1;

@@ -72,6 +72,8 @@ pub(super) struct Summary {
     pub(super) in_flight: u64,
     pub(super) in_flight_capacity: u64,
     pub(super) backlog: u64,
+    pub(super) merged: u64,
+    pub(super) lost_us: u64,
     pub(super) overloaded: bool,
     pub(super) uptime_seconds: u64,
     pub(super) workers: Vec<Worker>,

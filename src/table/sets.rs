@@ -102,9 +102,10 @@ impl GroupSets {
     /// The members that `filter` asks for, from position `from` on, in registration order.
     #[must_use]
     pub fn positions(&self, filter: Filter, from: usize) -> Positions<'_> {
-        let mut positions = Positions { sets: self, filter, word: from / 64, bits: 0 };
-        positions.bits = self.word(filter, positions.word) & u64::MAX << (from % 64);
-        positions
+        // Behind the last member there is nothing, however far behind.
+        let from = from.min(self.len);
+        let bits = self.word(filter, from / 64) & u64::MAX << (from % 64);
+        Positions { sets: self, filter, word: from / 64, bits }
     }
 
     /// One bit per member, 1 where it shows healthy, in registration order, least significant bit
@@ -250,6 +251,7 @@ mod tests {
     fn a_group_without_members_has_no_positions_and_no_bitmap() {
         let sets = GroupSets::new(0);
         assert_eq!(sets.positions(Filter::ALL, 0).next(), None);
+        assert_eq!(GroupSets::new(64).positions(Filter::ALL, usize::MAX).next(), None);
         assert_eq!(sets.bitmap(), Vec::<u8>::new());
     }
 

@@ -1,0 +1,11 @@
+//! The API over a real Unix socket: golden transcripts, pages and cursors, hostile clients.
+//!
+//! No engine runs: the test drives the collector itself, so what the table holds, and the time, are
+//! the same in every run.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod golden;
+mod hostile;
+mod pages;
+mod world;
