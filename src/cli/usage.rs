@@ -13,12 +13,11 @@ pub(super) fn answer(error: &clap::Error, args: &[OsString]) -> Answer {
             Err(error) => Err(Failure::output(&error)),
         };
     }
-    let what = match error.kind() {
-        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            "no command given".to_owned()
-        }
-        _ => one_line(&error.to_string()),
-    };
+    let is_bare = matches!(
+        error.kind(),
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    );
+    let what = if is_bare { "no command given".to_owned() } else { one_line(&error.to_string()) };
     Err(Failure::usage(format_args!("{what}; see '{} --help'", command(args))))
 }
 

@@ -33,7 +33,9 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub(super) fn new(what: impl Into<String>, cure: impl Into<String>) -> Self {
+    /// A problem: what was written, and what would be right.
+    #[must_use]
+    pub fn new(what: impl Into<String>, cure: impl Into<String>) -> Self {
         Self { what: what.into(), cure: cure.into() }
     }
 
@@ -45,7 +47,7 @@ impl Problem {
 }
 
 /// Text from a file as it is quoted in an error: whole if it is short, escaped, in quotes.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     const CHARS_MAX: usize = 60;
     match text.char_indices().nth(CHARS_MAX) {
         None => format!("{text:?}"),

@@ -118,17 +118,25 @@ fn protocol(section: &Section<'_>, rules: Rules) -> Result<Protocol, ConfigError
 
 fn path(setting: &Setting<'_>) -> Result<String, ConfigError> {
     let path = setting.text()?;
-    let cure = "write 1 to 1024 characters beginning with /, blanks as %20";
+    match path_wrong(path) {
+        Some(wrong) => Err(setting.wrong(wrong, PATH_CURE)),
+        None => Ok(path.to_owned()),
+    }
+}
+
+/// What would be right where [`path_wrong`] finds something.
+pub(crate) const PATH_CURE: &str = "write 1 to 1024 characters beginning with /, blanks as %20";
+
+/// Why `path` is not a path of a health check, if so.
+pub(crate) fn path_wrong(path: &str) -> Option<&'static str> {
     if !path.starts_with('/') {
-        return Err(setting.wrong("does not begin with /", cure));
+        return Some("does not begin with /");
     }
     if path.len() > HTTP_PATH_CHARS_MAX {
-        return Err(setting.wrong("is too long", cure));
+        return Some("is too long");
     }
-    if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(setting.wrong("has blanks or characters that no request line may have", cure));
-    }
-    Ok(path.to_owned())
+    let is_graphic = path.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_graphic { None } else { Some("has blanks or characters that no request line may have") }
 }
 
 fn host(setting: &Setting<'_>) -> Result<String, ConfigError> {
@@ -172,16 +180,24 @@ fn port(setting: &Setting<'_>) -> Result<Option<u16>, ConfigError> {
     setting.port().map(Some)
 }
 
+impl Protocol {
+    /// The timeout of a health check that names none (DESIGN 3.1).
+    #[must_use]
+    pub const fn timeout_default(&self) -> Duration {
+        match self {
+            Self::Tcp => Duration::from_secs(10),
+            Self::Http { .. } => Duration::from_secs(6),
+        }
+    }
+}
+
 /// Interval and timeout.
 fn times(
     section: &Section<'_>,
     rules: Rules,
     protocol: &Protocol,
 ) -> Result<(Duration, Duration), ConfigError> {
-    let default = match protocol {
-        Protocol::Tcp => Duration::from_secs(10),
-        Protocol::Http { .. } => Duration::from_secs(6),
-    };
+    let default = protocol.timeout_default();
     let interval_setting = section.get("interval");
     let interval = interval_setting.as_ref().map_or(Ok(INTERVAL), |setting| {
         rules.check(setting, setting.duration()?, Rules::interval)

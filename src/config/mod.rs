@@ -16,7 +16,9 @@ mod target_json;
 mod target_list;
 pub mod targets;
 
+pub(crate) use error::quoted;
 pub use error::{ConfigError, Problem};
+pub(crate) use health_check::{PATH_CURE, path_wrong};
 pub use rules::Rules;
 
 use crate::endpoint::Endpoint;

@@ -7,7 +7,7 @@ use super::Lifecycle;
 use super::error::{ConfigError, Problem};
 use super::file::io_text;
 use super::target_json;
-use super::targets::{TargetRange, parse_line};
+use super::targets::{TargetRange, content, parse_target};
 use std::cell::Cell;
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -48,6 +48,18 @@ pub const fn bytes_max(targets_max: usize) -> u64 {
     BYTES_LEAST + targets_max as u64 * BYTES_PER_TARGET
 }
 
+/// What a targets file holds.
+#[derive(Debug)]
+pub enum Item<'a> {
+    /// A line, without its comment and the blanks around it; not empty.
+    Line(&'a str),
+    /// A JSON object.
+    Object(Entry),
+}
+
+/// Who takes the items of a file, each with its line.
+pub type TakeItem<'a> = dyn FnMut(Item<'_>, u32) -> Result<(), ConfigError> + 'a;
+
 /// Reads `source`, which is called `file` in errors and has at most `bytes_max` bytes, and hands out
 /// its entries in order. It is JSON if its first characters say so: an array of objects.
 ///
@@ -59,13 +71,34 @@ pub fn read(
     bytes_max: u64,
     take: &mut Take<'_>,
 ) -> Result<(), ConfigError> {
+    read_items(file, source, bytes_max, &mut |item, line| match item {
+        Item::Line(text) => {
+            let range = parse_target(text);
+            take(range.map_err(|problem| problem.at(format!("{file}:{line}")))?.into(), line)
+        }
+        Item::Object(entry) => take(entry, line),
+    })
+}
+
+/// As [`read`], but lines are taken as they are written: for those that may be more than addresses.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_items(
+    file: &str,
+    source: impl Read,
+    bytes_max: u64,
+    take: &mut TakeItem<'_>,
+) -> Result<(), ConfigError> {
     let line = Cell::new(1);
     let mut source = BufReader::with_capacity(64 * 1_024, source);
     let unreadable = |error: &io::Error| cannot_read(file, error);
     let start = source.fill_buf().map_err(|error| unreadable(&error))?;
     if is_json(start) {
         let source = Counted { source, line: &line, bytes_left: bytes_max };
-        return target_json::read(file, source, &line, take);
+        return target_json::read(file, source, &line, &mut |entry, line| {
+            take(Item::Object(entry), line)
+        });
     }
     read_lines(file, source.take(bytes_max + 1), take)
 }
@@ -83,7 +116,7 @@ fn is_json(start: &[u8]) -> bool {
 fn read_lines(
     file: &str,
     mut source: io::Take<impl BufRead>,
-    take: &mut Take<'_>,
+    take: &mut TakeItem<'_>,
 ) -> Result<(), ConfigError> {
     let mut bytes = Vec::new();
     let mut number: u32 = 0;
@@ -108,8 +141,9 @@ fn read_lines(
             return Err(not_text("NUL byte").at(place()));
         }
         let text = std::str::from_utf8(&bytes).map_err(|_| not_text("not UTF-8").at(place()))?;
-        if let Some(range) = parse_line(text).map_err(|problem| problem.at(place()))? {
-            take(range.into(), number)?;
+        let text = content(text);
+        if !text.is_empty() {
+            take(Item::Line(text), number)?;
         }
     }
 }

@@ -1,8 +1,30 @@
 //! `ringcheck probe`: probe these targets now, once or a few times, and say what came of it.
 
+mod list;
+mod options;
+mod presenter;
+mod row;
+mod summary;
+mod target;
+
+pub use list::Targets;
+pub use options::ProbeOptions;
+pub use presenter::{Presenter, Scope};
+pub use row::Row;
+pub use summary::Summary;
+
 use super::{Answer, Failure};
+use crate::engine::Plan;
+use crate::engine::oneshot::{Next, OneShot};
+use crate::report::Report;
+use crate::time::monotonic;
 use clap::ValueEnum;
+use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// Longest wait for reports, after which what is due is shown.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -24,6 +46,15 @@ pub enum ProbeProtocol {
     Tcp,
     /// A request and a matching status.
     Http,
+    /// Not in this version.
+    #[value(hide = true)]
+    Https,
+    /// Not in this version.
+    #[value(hide = true)]
+    Tls,
+    /// Not in this version.
+    #[value(hide = true)]
+    Udp,
 }
 
 /// Probe targets now: once, without a daemon.
@@ -75,5 +106,56 @@ pub struct ProbeArgs {
 
 /// Runs the command.
 pub fn run(args: &ProbeArgs) -> Answer {
-    Err(Failure::engine(format_args!("cannot probe {} targets yet", args.targets.len())))
+    let options = ProbeOptions::new(args)?;
+    let plan = Plan::new(options.workers, None).map_err(Failure::engine)?;
+    let scope = Scope {
+        format: options.format,
+        probes: options.targets.len() as u64 * u64::from(options.count),
+        target_chars: options.targets.chars_max(),
+        started: monotonic(),
+    };
+    let mut presenter = Presenter::on_stdout(scope);
+    let mut run = OneShot::start(
+        &plan,
+        &options.recipes,
+        options.targets.shots(),
+        options.targets.len(),
+        options.count,
+        options.rate.map(|rate| rate as f64),
+    )
+    .map_err(Failure::engine)?;
+    let shown = loop {
+        let batch = match run.next(PATIENCE).map_err(Failure::engine)? {
+            Next::Batch(batch) => batch,
+            Next::Nothing => match presenter.tick(monotonic()) {
+                Ok(()) => continue,
+                Err(error) => break Err(error),
+            },
+            Next::Done => break Ok(()),
+        };
+        let shown = show(&mut presenter, &options.targets, &batch.reports);
+        run.recycle(batch);
+        if shown.is_err() {
+            break shown;
+        }
+    };
+    let ended = monotonic();
+    run.finish().map_err(Failure::engine)?;
+    match shown {
+        Ok(()) => presenter.finish(ended),
+        Err(error) => presenter.abandon(&error),
+    }
+}
+
+fn show<O: io::Write>(
+    presenter: &mut Presenter<O>,
+    targets: &Targets,
+    reports: &[Report],
+) -> io::Result<()> {
+    for report in reports {
+        let (name, endpoint) = targets.find(report.target.0);
+        let (outcome, phases) = (report.outcome, report.phases);
+        presenter.row(&Row { name, endpoint, outcome, phases })?;
+    }
+    presenter.tick(monotonic())
 }
