@@ -4,6 +4,7 @@
 #![expect(missing_docs, reason = "criterion makes public items")]
 
 #[path = "baselines/mod.rs"]
+#[allow(unreachable_pub, reason = "shared by benches and examples")]
 mod baselines;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};

@@ -87,7 +87,7 @@ impl Ring {
     }
 
     /// Submits what is queued and sleeps for `nanos`.
-    pub fn sleep(&mut self, nanos: u32) {
+    pub fn sleep(&self, nanos: u32) {
         let pause = Timespec::new().nsec(nanos);
         // The wait ends with ETIME, as it should.
         let _ = self.ring.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&pause));
