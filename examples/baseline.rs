@@ -12,8 +12,7 @@ use ringcheck::time::monotonic;
 use std::time::Duration;
 
 fn main() {
-    let numbers: Vec<usize> =
-        std::env::args().skip(1).filter_map(|arg| arg.parse().ok()).collect();
+    let numbers: Vec<usize> = std::env::args().skip(1).filter_map(|arg| arg.parse().ok()).collect();
     let [port, rate, seconds] = numbers[..] else {
         eprintln!("usage: baseline PORT RATE SECONDS");
         std::process::exit(2);
