@@ -72,13 +72,13 @@ fn config(targets: u32) -> Config {
     }
 }
 
-/// A table of `targets`, of which one in a hundred is unhealthy.
+/// A table of `targets`, of which one in ten is unhealthy.
 fn table(targets: u32) -> (Collector, Arc<StateTable>) {
     let table = Arc::new(StateTable::new(2_000_000, Instant::ZERO));
     let mut collector = Collector::new(Arc::clone(&table), 1, Instant::ZERO);
     let registry = Registry::build(&config(targets), None, &mut IdAllocator::default()).0;
     collector.install(Arc::new(registry), Instant::ZERO).expect("two million places");
-    let reports = (0..targets).map(|n| report(n, n % 100 == 99)).collect();
+    let reports = (0..targets).map(|n| report(n, n % 10 == 9)).collect();
     let batch = Batch { worker: 0, revision: 1, reports, stats: None };
     collector.apply(batch, Instant::from_millis(1));
     (collector, table)
@@ -110,7 +110,7 @@ fn bench(criterion: &mut Criterion) {
             let mut any = || u32::try_from(rng.below(u64::from(targets))).expect("below u32");
             let mut batch = || {
                 let ids = (0..BATCH_REPORTS).map(|_| any());
-                let reports = ids.map(|n| report(n, n % 100 == 99)).collect();
+                let reports = ids.map(|n| report(n, n % 10 == 9)).collect();
                 Batch { worker: 0, revision: 1, reports, stats: None }
             };
             let apply = |batch| collector.apply(batch, Instant::from_millis(2));
@@ -119,7 +119,7 @@ fn bench(criterion: &mut Criterion) {
         group.throughput(Throughput::Elements(PAGE_TARGETS_DEFAULT as u64));
         group.bench_function(BenchmarkId::new("page_of_100_unhealthy", targets), |bencher| {
             let states = StateMask::only(ShownState::Unhealthy);
-            let from = targets as usize / 2;
+            let from = (targets as usize - 1_000) / 2;
             bencher.iter(|| {
                 let view = table.view();
                 let members = &view.registry.groups[0].members;
@@ -133,6 +133,12 @@ fn bench(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new("read_one_target", targets), |bencher| {
             let mut any = || u32::try_from(rng.below(u64::from(targets))).expect("below u32");
             bencher.iter_batched(&mut any, |id| table.read(TargetId(id)), BatchSize::SmallInput);
+        });
+        group.throughput(Throughput::Elements(u64::from(targets)));
+        group.bench_function(BenchmarkId::new("install", targets), |bencher| {
+            let registry = Arc::clone(&table.view().registry);
+            let now = Instant::from_millis(3);
+            bencher.iter(|| collector.install(Arc::clone(&registry), now));
         });
         group.finish();
     }
