@@ -1,5 +1,7 @@
 //! The simulated targets over real sockets: each behaviour is what a client on this kernel sees.
 
+#![expect(clippy::unwrap_used, reason = "a test may say so by panicking")]
+
 use ringcheck::farm::{Behaviour, Farm, FarmError, FarmOptions, Mix, range};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::collections::HashMap;

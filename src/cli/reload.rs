@@ -1,7 +1,9 @@
 //! `ringcheck reload`: asks the daemon to read its files anew.
 
-use super::client::{Client, DaemonArgs};
-use super::{Answer, Failure};
+use super::client::{Client, DaemonArgs, parse};
+use super::{Answer, Exit, Failure, Format, table, units};
+use serde::Deserialize;
+use std::io::{self, Write};
 
 /// Ask the daemon to reload its files, and say what came of it.
 #[derive(Debug, clap::Args)]
@@ -18,8 +20,43 @@ pub struct ReloadArgs {
     pub daemon: DaemonArgs,
 }
 
+/// What came of it.
+#[derive(Deserialize)]
+struct Reloaded {
+    groups: u64,
+    targets: u64,
+    added: u64,
+    removed: u64,
+}
+
 /// Runs the command.
 pub fn run(args: &ReloadArgs) -> Answer {
-    Client::connect(&args.daemon.socket)?;
-    Err(Failure::engine("not yet"))
+    let body = format!("{{\"force\":{}}}", args.force);
+    let text = Client::connect(&args.daemon.socket)?.post("/v1/reload", body)?;
+    let mut out = io::stdout().lock();
+    let written = match args.daemon.format {
+        Format::Table => writeln!(out, "{}", line(&parse(&text)?)),
+        Format::Json => writeln!(out, "{}", text.trim_end()),
+    };
+    written.or_else(table::gone).map_err(|error| Failure::output(&error))?;
+    Ok(Exit::Good)
+}
+
+fn line(done: &Reloaded) -> String {
+    let [targets, groups] = [(done.targets, "target"), (done.groups, "group")]
+        .map(|(number, noun)| units::counted(number, noun));
+    let [added, removed] = [done.added, done.removed].map(units::count);
+    format!("reloaded: {targets} in {groups}, {added} added, {removed} removed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_is_a_sentence() {
+        let text = r#"{"revision":2,"groups":1,"targets":100000,"added":3,"removed":0}"#;
+        let expected = "reloaded: 100,000 targets in 1 group, 3 added, 0 removed";
+        assert_eq!(line(&parse(text).unwrap()), expected);
+    }
 }

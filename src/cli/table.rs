@@ -1,6 +1,7 @@
 //! Tables for people: columns aligned by comfy-table, no lines, colour where the terminal has it.
 
 use comfy_table::{Cell, CellAlignment, Color, ContentArrangement, Table, presets};
+use serde_json::value::RawValue;
 use std::io::{IsTerminal, Write};
 
 /// A table under these headings; `right` names the columns that hold numbers.
@@ -36,11 +37,36 @@ pub fn state(state: &str) -> Cell {
     }
 }
 
-/// Text from the daemon as a cell: control characters do not reach the terminal.
+/// Text from the daemon as a cell; a dash where there is none.
 #[must_use]
 pub fn text(text: &str) -> Cell {
-    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let clean = clean(text);
     Cell::new(if clean.is_empty() { "-" } else { &clean })
+}
+
+/// Text from the daemon without control characters, which do not belong on a terminal.
+#[must_use]
+pub fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// Prints JSON objects, one per line.
+///
+/// # Errors
+/// Those of `out`.
+pub fn objects<'a>(
+    out: &mut impl Write,
+    objects: impl IntoIterator<Item = &'a Box<RawValue>>,
+) -> std::io::Result<()> {
+    objects.into_iter().try_for_each(|object| writeln!(out, "{object}"))
+}
+
+/// A reader that has gone (`| head`) has all it wanted.
+///
+/// # Errors
+/// Every other error.
+pub fn gone(error: std::io::Error) -> std::io::Result<()> {
+    if error.kind() == std::io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) }
 }
 
 /// Prints a table without blanks at the ends of its lines.

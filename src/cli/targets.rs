@@ -1,7 +1,16 @@
 //! `ringcheck targets`: targets of one group or of all.
 
-use super::client::{Client, DaemonArgs};
-use super::{Answer, Failure};
+use super::client::{Client, DaemonArgs, encoded, parse};
+use super::groups::{self, Group};
+use super::usage::at_least_one;
+use super::{Answer, Exit, Failure, Format, table, units};
+use crate::limits::PAGE_TARGETS_MAX;
+use crate::outcome::TABLE;
+use crate::table::ShownState;
+use clap::builder::PossibleValuesParser;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::io::{self, Write};
 
 /// List targets, of one group or of all, by state or code.
 #[derive(Debug, clap::Args)]
@@ -14,21 +23,221 @@ pub struct TargetsArgs {
     #[arg(long, value_name = "G")]
     pub group: Option<String>,
     /// Only those in this state: initial, healthy, unhealthy, draining, unused, unavailable.
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", hide_possible_values = true)]
+    #[arg(value_parser = PossibleValuesParser::new(ShownState::ALL.map(ShownState::name)))]
     pub state: Option<String>,
     /// Only those whose last probe came to this code: L4TOUT, L7STS, …
-    #[arg(long, value_name = "C")]
+    #[arg(long, value_name = "C", hide_possible_values = true, ignore_case = true)]
+    #[arg(value_parser = PossibleValuesParser::new(TABLE.each_ref().map(|row| row.name)))]
     pub code: Option<String>,
     /// How many at most.
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(value_parser = at_least_one::<u64>)]
     pub limit: u64,
     /// Which daemon, and how to print.
     #[command(flatten)]
     pub daemon: DaemonArgs,
 }
 
+/// `GET /v1/groups/{group}/targets`.
+#[derive(Deserialize)]
+struct Page {
+    targets: Vec<Box<RawValue>>,
+    next_cursor: Option<String>,
+}
+
+/// A target (DESIGN 5.2), as far as it is printed.
+#[derive(Deserialize)]
+pub(super) struct Target {
+    pub(super) id: String,
+    pub(super) address: String,
+    pub(super) port: u16,
+    pub(super) zone: Option<String>,
+    pub(super) weight: u16,
+    pub(super) state: String,
+    pub(super) reason: Option<String>,
+    pub(super) description: Option<String>,
+    pub(super) code: Option<String>,
+    pub(super) detail: Option<String>,
+    pub(super) since: Option<String>,
+    pub(super) last_probe: Option<LastProbe>,
+}
+
+/// When the last probe was, and how long its phases took.
+#[derive(Deserialize)]
+pub(super) struct LastProbe {
+    pub(super) at: String,
+    pub(super) connect_us: Option<u64>,
+    pub(super) tls_us: Option<u64>,
+    pub(super) first_byte_us: Option<u64>,
+    pub(super) total_us: u64,
+}
+
 /// Runs the command.
 pub fn run(args: &TargetsArgs) -> Answer {
-    Client::connect(&args.daemon.socket)?;
-    Err(Failure::engine("not yet"))
+    let mut client = Client::connect(&args.daemon.socket)?;
+    let names = match &args.group {
+        Some(group) => vec![group.clone()],
+        None => group_names(&mut client)?,
+    };
+    let mut listing = Listing::new(args);
+    for name in &names {
+        // Past the limit one more target is looked for, to say whether there is more.
+        if !listing.group(&mut client, name)? {
+            break;
+        }
+    }
+    listing.finish()?;
+    Ok(Exit::Good)
+}
+
+fn group_names(client: &mut Client) -> Result<Vec<String>, Failure> {
+    let groups = groups::fetch(client)?;
+    groups.iter().map(|group| Ok(parse::<Group>(group.get())?.name)).collect()
+}
+
+/// What is printed as the pages come: json at once, a table at the end, when its widths are known.
+struct Listing<'a> {
+    args: &'a TargetsArgs,
+    left: u64,
+    has_more: bool,
+    rows: comfy_table::Table,
+    out: io::BufWriter<io::StdoutLock<'static>>,
+}
+
+impl<'a> Listing<'a> {
+    fn new(args: &'a TargetsArgs) -> Self {
+        let headings =
+            ["group", "id", "address", "port", "state", "code", "detail", "since", "last probe"];
+        Self {
+            args,
+            left: args.limit,
+            has_more: false,
+            rows: table::new(&headings, &[3]),
+            out: io::BufWriter::new(io::stdout().lock()),
+        }
+    }
+
+    /// Takes the targets of one group, page by page; false where the limit is reached.
+    fn group(&mut self, client: &mut Client, name: &str) -> Result<bool, Failure> {
+        let mut cursor = None;
+        loop {
+            let most = usize::try_from(self.left).unwrap_or(PAGE_TARGETS_MAX).max(1);
+            let path = self.path(name, most.min(PAGE_TARGETS_MAX), cursor.as_deref());
+            let page: Page = parse(&client.get(&path)?)?;
+            for target in &page.targets {
+                if self.left == 0 {
+                    self.has_more = true;
+                    return Ok(false);
+                }
+                self.left -= 1;
+                self.target(name, target)?;
+            }
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                return Ok(true);
+            }
+        }
+    }
+
+    fn path(&self, name: &str, limit: usize, cursor: Option<&str>) -> String {
+        let mut path = format!("/v1/groups/{}/targets?limit={limit}", encoded(name));
+        let parameters = [
+            ("state", self.args.state.as_deref()),
+            ("code", self.args.code.as_deref()),
+            ("cursor", cursor),
+        ];
+        for (key, value) in parameters {
+            if let Some(value) = value {
+                path.push_str(&format!("&{key}={}", encoded(value)));
+            }
+        }
+        path
+    }
+
+    fn target(&mut self, group: &str, target: &RawValue) -> Result<(), Failure> {
+        if self.args.daemon.format == Format::Table {
+            self.rows.add_row(row(group, &parse(target.get())?));
+            return Ok(());
+        }
+        writeln!(self.out, "{}", with_group(group, target.get()))
+            .or_else(table::gone)
+            .map_err(|error| Failure::output(&error))
+    }
+
+    fn finish(mut self) -> Result<(), Failure> {
+        let more = format!("… more: --limit {}", self.args.limit.saturating_mul(10));
+        let written = match self.args.daemon.format {
+            Format::Table if self.rows.is_empty() => writeln!(self.out, "no targets"),
+            Format::Table => table::print(&mut self.out, &self.rows),
+            Format::Json => Ok(()),
+        };
+        let written = written.and_then(|()| match (self.has_more, self.args.daemon.format) {
+            (true, Format::Table) => writeln!(self.out, "{more}"),
+            // Objects only on stdout.
+            (true, Format::Json) => writeln!(io::stderr(), "{more}"),
+            (false, _) => Ok(()),
+        });
+        let written = written.and_then(|()| self.out.flush());
+        written.or_else(table::gone).map_err(|error| Failure::output(&error))
+    }
+}
+
+/// The object with its group before its own keys: one line says all.
+fn with_group(group: &str, object: &str) -> String {
+    let group = serde_json::Value::from(group);
+    match object.strip_prefix('{') {
+        Some(rest) => format!("{{\"group\":{group},{rest}"),
+        None => object.to_owned(),
+    }
+}
+
+fn row(group: &str, target: &Target) -> Vec<comfy_table::Cell> {
+    let probe = match &target.last_probe {
+        Some(probe) => format!("{} in {}", probe.at, units::micros(probe.total_us)),
+        None => String::new(),
+    };
+    let text = |text: &Option<String>| table::text(text.as_deref().unwrap_or(""));
+    vec![
+        table::text(group),
+        table::text(&target.id),
+        table::text(&target.address),
+        table::text(&target.port.to_string()),
+        table::state(&target.state),
+        text(&target.code),
+        text(&target.detail),
+        text(&target.since),
+        table::text(&probe),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    pub(in crate::cli) const TARGET: &str = r#"{"id":"i-1","address":"10.0.0.1","port":80,
+        "zone":"a","weight":100,"state":"unhealthy","reason":"Target.Timeout",
+        "description":"Request timed out","code":"L4TOUT","detail":null,"status":null,
+        "since":"2026-01-02T03:04:05.678Z","last_probe":{"at":"2026-01-02T03:04:06.000Z",
+        "connect_us":null,"tls_us":null,"first_byte_us":null,"total_us":6000000}}"#;
+
+    #[test]
+    fn targets_are_rows() {
+        let headings =
+            ["group", "id", "address", "port", "state", "code", "detail", "since", "last probe"];
+        let mut rows = table::new(&headings, &[3]);
+        rows.add_row(row("web", &parse(TARGET).unwrap()));
+        let mut out = Vec::new();
+        table::print(&mut out, &rows).unwrap();
+        let expected = "\
+GROUP  ID   ADDRESS   PORT  STATE      CODE    DETAIL  SINCE                     LAST PROBE
+web    i-1  10.0.0.1    80  unhealthy  L4TOUT  -       2026-01-02T03:04:05.678Z  2026-01-02T03:04:06.000Z in 6.00 s
+";
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    #[test]
+    fn json_lines_name_their_group() {
+        assert_eq!(with_group("a\"b", r#"{"id":"x"}"#), r#"{"group":"a\"b","id":"x"}"#);
+    }
 }

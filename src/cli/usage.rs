@@ -4,6 +4,7 @@ use super::{Answer, Cli, Exit, Failure};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 use std::ffi::OsString;
+use std::str::FromStr;
 
 /// Help and version are answers; everything else is a failure of one line.
 pub(super) fn answer(error: &clap::Error, args: &[OsString]) -> Answer {
@@ -19,6 +20,15 @@ pub(super) fn answer(error: &clap::Error, args: &[OsString]) -> Answer {
     );
     let what = if is_bare { "no command given".to_owned() } else { one_line(&error.to_string()) };
     Err(Failure::usage(format_args!("{what}; see '{} --help'", command(args))))
+}
+
+/// A number that is not zero, for clap's `value_parser`.
+///
+/// # Errors
+/// What is allowed.
+pub(super) fn at_least_one<T: FromStr + PartialEq + From<u8>>(text: &str) -> Result<T, String> {
+    let number = text.parse().ok().filter(|number| *number != T::from(0));
+    number.ok_or_else(|| "a number from 1 on is needed".to_owned())
 }
 
 /// The part of clap's message that says what is wrong, its lines and tips joined.
@@ -73,7 +83,7 @@ mod tests {
         );
         assert_eq!(
             line(&["ringcheck", "probe", "a:1", "--rate", "0"]),
-            "error: invalid value '0' for '--rate <N>': 0 is not in 1..18446744073709551615; \
+            "error: invalid value '0' for '--rate <N>': a number from 1 on is needed; \
              see 'ringcheck probe --help'"
         );
     }

@@ -13,6 +13,7 @@ pub use presenter::{Presenter, Scope};
 pub use row::Row;
 pub use summary::Summary;
 
+use super::usage::at_least_one;
 use super::{Answer, Failure};
 use crate::engine::Plan;
 use crate::engine::oneshot::{Next, OneShot};
@@ -91,10 +92,10 @@ pub struct ProbeArgs {
     pub matcher: Option<String>,
     /// How often each target is probed.
     #[arg(long, value_name = "N", default_value_t = 1)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(value_parser = at_least_one::<u32>)]
     pub count: u32,
     /// Probes started per second at most; without it as fast as it goes.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<u64>)]
     pub rate: Option<u64>,
     /// Worker threads; without it one per CPU.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
