@@ -162,3 +162,90 @@ impl<O: Write> Presenter<O> {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Exit;
+    use crate::endpoint::Endpoint;
+    use crate::outcome::{Code, Outcome};
+    use crate::report::Phases;
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    /// Stdout whose reader can go.
+    #[derive(Clone, Default)]
+    struct Pipe(Rc<RefCell<Option<Vec<u8>>>>);
+
+    impl Write for Pipe {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            match &mut *self.0.borrow_mut() {
+                Some(written) => written.write(bytes),
+                None => Err(io::ErrorKind::BrokenPipe.into()),
+            }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn presenter() -> (Presenter<Pipe>, Pipe) {
+        let pipe = Pipe(Rc::new(RefCell::new(Some(Vec::new()))));
+        let scope = Scope {
+            format: ProbeFormat::Table,
+            probes: 4_000,
+            target_chars: 12,
+            started: Instant::from_millis(1_000),
+        };
+        (Presenter::new(scope, pipe.clone(), false, ProgressDrawTarget::hidden()), pipe)
+    }
+
+    fn row(presenter: &mut Presenter<Pipe>, code: Code) -> io::Result<()> {
+        let endpoint = Endpoint::new(std::net::Ipv4Addr::LOCALHOST.into(), 80);
+        let phases = Phases { total_us: 7, ..Phases::default() };
+        presenter.row(&Row { name: None, endpoint, outcome: Outcome::plain(code), phases })
+    }
+
+    fn written(pipe: &Pipe) -> String {
+        String::from_utf8(pipe.0.borrow().clone().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn rows_go_out_after_200_ms_and_the_summary_comes_last() {
+        let (mut presenter, pipe) = presenter();
+        row(&mut presenter, Code::L4Ok).unwrap();
+        presenter.tick(Instant::from_millis(1_199)).unwrap();
+        assert_eq!(written(&pipe), "");
+        presenter.tick(Instant::from_millis(1_200)).unwrap();
+        assert_eq!(written(&pipe).lines().count(), 2);
+        row(&mut presenter, Code::L4Tout).unwrap();
+        assert_eq!(presenter.finish(Instant::from_millis(3_000)), Ok(Exit::Bad));
+        let lines = written(&pipe);
+        assert!(lines.starts_with("TARGET "), "{lines}");
+        assert!(
+            lines.contains("\n\n2 probes in 2.00 s, 1 per second: 1 passed, 1 failed\n"),
+            "{lines}"
+        );
+    }
+
+    #[test]
+    fn progress_says_how_far_and_how_long() {
+        let (mut presenter, _pipe) = presenter();
+        assert!(presenter.line(Instant::from_millis(1_000)).ends_with(", ? left"));
+        for code in [Code::L4Ok, Code::L4Ok, Code::L4Ok, Code::L4Con] {
+            row(&mut presenter, code).unwrap();
+        }
+        let expected = "4 of 4,000 probes, 2 per second, 3 passed, 1 failed, 33 min 18 s left";
+        assert_eq!(presenter.line(Instant::from_millis(3_000)), expected);
+    }
+
+    #[test]
+    fn a_reader_that_goes_ends_the_run_with_what_is_known() {
+        let (mut presenter, pipe) = presenter();
+        row(&mut presenter, Code::L4Ok).unwrap();
+        *pipe.0.borrow_mut() = None;
+        let error = presenter.tick(Instant::from_millis(2_000)).unwrap_err();
+        assert_eq!(presenter.abandon(&error), Ok(Exit::Good));
+    }
+}
