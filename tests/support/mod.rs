@@ -2,4 +2,25 @@
 
 #![allow(dead_code, reason = "each test target uses its part of it")]
 
+pub(crate) mod netns;
 pub(crate) mod scripts;
+pub(crate) mod stage;
+
+use nix::poll::{PollTimeout, poll};
+use ringcheck::time::monotonic;
+use std::time::Duration;
+
+/// Looks again and again until there is something, for `patience` at most.
+pub(crate) fn wait_for<T>(patience: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let give_up = monotonic() + patience;
+    loop {
+        if let Some(found) = look() {
+            return Some(found);
+        }
+        if monotonic() >= give_up {
+            return None;
+        }
+        // Between two looks only: nothing is concluded from its being over.
+        let _ = poll(&mut [], PollTimeout::from(10_u16));
+    }
+}

@@ -60,7 +60,8 @@ const fn http(
 
 /// An answer as short as can be.
 const SHORT: &[u8] = b"HTTP/1.1 200 OK\r\n\r\n";
-const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+/// An answer as a healthy target gives it.
+pub(crate) const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
 const MOVED: &[u8] = b"HTTP/1.1 301 Moved Permanently\r\nLocation: /there\r\n\r\n";
 const UNAVAILABLE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
 const NOT_FOUND: &[u8] = b"HTTP/1.0 404 Not Found\r\n\r\n";
