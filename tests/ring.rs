@@ -18,6 +18,7 @@ use socket2::Socket;
 use std::io::{ErrorKind, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
+use support::daemon::resident_kib;
 use support::netns::{Route, in_own_network};
 use support::scripts::{Asked, OK, SCRIPTS, Script};
 use support::stage::{Stage, bound};
@@ -288,11 +289,11 @@ fn hostile_targets_by_the_hundred_end_in_their_code_in_time_and_in_bounded_memor
     let recipes = [recipe(Asked::Http.check(), Close::Reset, Handshake::Half)];
     let targets: Vec<_> =
         (0..EACH * hostile.len()).map(|n| (0, stage.addresses[n % hostile.len()])).collect();
-    let before = resident_kib();
+    let before = resident_kib("/proc/self/status");
     let started = monotonic();
     let reports = probe(1, &recipes, &targets);
     let took = monotonic().since(started);
-    let grown = resident_kib().saturating_sub(before);
+    let grown = resident_kib("/proc/self/status").saturating_sub(before);
     for report in &reports {
         let (behaviour, code, status) = &hostile[report.target.index() % hostile.len()];
         let outcome = report.outcome;
@@ -328,10 +329,4 @@ fn time_waits(port: u16) -> usize {
     };
     let count = |file| std::fs::read_to_string(file).unwrap().lines().filter(is_ours).count();
     count("/proc/self/net/tcp") + count("/proc/self/net/tcp6")
-}
-
-fn resident_kib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").trim().parse().unwrap()
 }

@@ -1,0 +1,194 @@
+//! `ringcheck serve` as a process of its own, on files in a directory of its own, and a client for its
+//! socket. Whatever becomes of the test, the process does not outlive it.
+
+use super::wait_for;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::Duration;
+
+/// The binary under test.
+pub(crate) const RINGCHECK: &str = env!("CARGO_BIN_EXE_ringcheck");
+/// Longer than anything takes unless it is broken.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running daemon; killed when dropped.
+pub(crate) struct Daemon {
+    pub child: Child,
+    pub files: Files,
+}
+
+/// A directory with a configuration, where the daemon's socket and log are too.
+pub(crate) struct Files(tempfile::TempDir);
+
+impl Files {
+    /// A directory with this configuration behind `[api]`.
+    pub(crate) fn new(config: &str) -> Self {
+        let files = Self(tempfile::tempdir().unwrap());
+        files.configure(config);
+        files
+    }
+
+    /// Replaces the configuration.
+    pub(crate) fn configure(&self, config: &str) {
+        let socket = self.path("api.sock");
+        self.write("ringcheck.toml", &format!("[api]\nsocket = {socket:?}\n{config}"));
+    }
+
+    /// Replaces a file as a whole.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        let temporary = self.path("temporary");
+        std::fs::write(&temporary, text).unwrap();
+        std::fs::rename(temporary, self.path(name)).unwrap();
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.path("api.sock")
+    }
+
+    /// `ringcheck serve` on these files, behind `prefix` (a command that runs its arguments).
+    fn command(&self, prefix: &[&str]) -> Command {
+        let mut words = prefix.iter().copied().chain([RINGCHECK, "serve", "--config"]);
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words).arg(self.path("ringcheck.toml")).env_remove("RUST_LOG");
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        command
+    }
+
+    /// Runs a daemon that is expected to end by itself.
+    pub(crate) fn run(&self, prefix: &[&str]) -> Output {
+        let log = std::fs::File::create(self.path("second.log")).unwrap();
+        let mut child = self.command(prefix).stderr(log).spawn().unwrap();
+        let status = wait_for(PATIENCE, || child.try_wait().unwrap());
+        let stderr = std::fs::read(self.path("second.log")).unwrap();
+        let Some(status) = status else {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            panic!("still runs: {}", String::from_utf8_lossy(&stderr));
+        };
+        Output { status, stdout: Vec::new(), stderr }
+    }
+}
+
+impl Daemon {
+    /// Starts a daemon with this configuration, and waits until it answers.
+    pub(crate) fn start(config: &str) -> Self {
+        Self::on(Files::new(config), &[])
+    }
+
+    /// Starts a daemon on these files, behind `prefix`, and waits until it answers.
+    pub(crate) fn on(files: Files, prefix: &[&str]) -> Self {
+        let log = std::fs::File::create(files.path("log")).unwrap();
+        let child = files.command(prefix).stderr(log).spawn().unwrap();
+        let mut daemon = Self { child, files };
+        let answers = wait_for(PATIENCE, || {
+            if let Some(status) = daemon.child.try_wait().unwrap() {
+                panic!("ended with {status}: {}", daemon.log());
+            }
+            request(&daemon.files.socket(), "GET", "/v1/summary", "").ok()
+        });
+        assert!(answers.is_some(), "no answer: {}", daemon.log());
+        daemon
+    }
+
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.files.path("log")).unwrap()
+    }
+
+    /// `GET path`, which must be a 200.
+    pub(crate) fn get(&self, path: &str) -> Value {
+        let (status, body) = request(&self.files.socket(), "GET", path, "")
+            .unwrap_or_else(|error| panic!("{path}: {error}; {}", self.log()));
+        assert_eq!(status, 200, "{path}: {body}");
+        serde_json::from_str(&body).unwrap()
+    }
+
+    pub(crate) fn summary(&self) -> Value {
+        self.get("/v1/summary")
+    }
+
+    /// `POST /v1/reload`.
+    pub(crate) fn reload(&self, force: bool) -> (u16, Value) {
+        let body = format!("{{\"force\":{force}}}");
+        let (status, body) = request(&self.files.socket(), "POST", "/v1/reload", &body).unwrap();
+        (status, serde_json::from_str(&body).unwrap())
+    }
+
+    /// A group's targets as (id, state, code), in registration order.
+    pub(crate) fn targets(&self, group: &str) -> Vec<(String, String, String)> {
+        let page = self.get(&format!("/v1/groups/{group}/targets?limit=10000"));
+        let text = |value: &Value| value.as_str().unwrap_or("").to_owned();
+        let targets = page["targets"].as_array().unwrap();
+        targets.iter().map(|t| (text(&t["id"]), text(&t["state"]), text(&t["code"]))).collect()
+    }
+
+    /// Waits until `is_so` of the summary; returns it.
+    pub(crate) fn summary_when(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        let found = wait_for(PATIENCE, || Some(self.summary()).filter(|summary| is_so(summary)));
+        found.unwrap_or_else(|| panic!("never {what}: {}\n{}", self.summary(), self.log()))
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
+    }
+
+    /// Waits for the end of the process.
+    pub(crate) fn ended(&mut self, patience: Duration) -> ExitStatus {
+        let status = wait_for(patience, || self.child.try_wait().unwrap());
+        status.unwrap_or_else(|| panic!("still runs after {patience:?}: {}", self.log()))
+    }
+
+    /// Resident memory.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        resident_kib(&format!("/proc/{}/status", self.child.id()))
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // SIGKILL works on a stopped process too; one that is gone already is what we want.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("{}", self.log());
+        }
+    }
+}
+
+/// Resident memory by a `status` file of /proc.
+pub(crate) fn resident_kib(status: &str) -> u64 {
+    let status = std::fs::read_to_string(status).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").trim().parse().unwrap()
+}
+
+/// One request over the socket: status and body. HTTP/1.0, so that the answer ends with the connection.
+pub(crate) fn request(
+    socket: &Path,
+    method: &str,
+    path: &str,
+    body: &str,
+) -> std::io::Result<(u16, String)> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.0\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{body}"
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let wrong = || std::io::Error::other(format!("not an answer: {answer:?}"));
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(wrong)?;
+    let status = head.split(' ').nth(1).and_then(|word| word.parse().ok()).ok_or_else(wrong)?;
+    Ok((status, body.to_owned()))
+}
