@@ -9,9 +9,10 @@ use ringcheck::time::monotonic;
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::io::{Read, Write};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
+use support::command::Run;
 use support::daemon::{Daemon, Files, PATIENCE};
 use support::scripts::OK;
 use support::stage::Stage;
@@ -41,6 +42,13 @@ fn lines(farm: &Farm, count: u32) -> String {
         writeln!(lines, "{ip}:{}", farm.port()).unwrap();
         lines
     })
+}
+
+/// A targets file with `count` targets that are all at one address.
+fn same(address: SocketAddr, count: usize) -> String {
+    let (ip, port) = (address.ip(), address.port());
+    let target = |id| format!("{{\"id\":\"i-{id}\",\"address\":\"{ip}\",\"port\":{port}}}");
+    format!("[{}]", (0..count).map(target).collect::<Vec<_>>().join(","))
 }
 
 fn count(summary: &Value, state: &str) -> u64 {
@@ -110,30 +118,46 @@ fn sigterm_ends_it_within_two_seconds_whatever_is_in_flight() {
     assert!(!daemon.files.socket().exists());
 }
 
+/// Two groups: one whose targets answer at once, by far most of them between two stops; and one whose
+/// targets have all been asked when the stop comes, and answer only after it, long past the timeout.
 #[test]
 fn a_daemon_that_was_stopped_for_a_while_holds_nothing_against_its_targets() {
+    const HELD: usize = 100;
     let farm = farm("healthy=1");
-    let check = "timeout = \"500ms\"\nunhealthy_threshold = 1\nprotocol = \"HTTP\"";
-    let config = group("g", &list(&farm, 2_000), check);
-    let daemon = Daemon::start(&config.replace("interval = \"500ms\"", "interval = \"1s\""));
-    let summary = daemon.summary_when("healthy", |s| count(s, "healthy") == 2_000);
+    let stage = Stage::start(&[(false, Behaviour::healthy(OK))]);
+    let check = "protocol = \"HTTP\"\nunhealthy_threshold = 1\ntimeout = ";
+    let quick = group("quick", &list(&farm, 2_000), &format!("{check}\"500ms\""));
+    let held = group("held", "targets_file = \"held.json\"", &format!("{check}\"3s\""));
+    let config = format!("{quick}{held}").replace("interval = \"500ms\"", "interval = \"1s\"");
+    let files = Files::new(&config);
+    files.write("held.json", &same(stage.addresses[0], HELD));
+    let daemon = Daemon::on(files, &[]);
+    let everybody = 2_000 + HELD as u64;
+    let summary = daemon.summary_when("healthy", |s| count(s, "healthy") == everybody);
     let before = summary["probes"]["started"].as_u64().unwrap();
-    let lost = |summary: &Value| -> u64 {
-        summary["workers"].as_array().unwrap().iter().map(|w| w["lost_us"].as_u64().unwrap()).sum()
-    };
+
+    stage.hush(true);
+    let asked = wait_for(PATIENCE, || (stage.asked() == HELD).then_some(()));
+    assert!(asked.is_some(), "{} of {HELD} asked", stage.asked());
     daemon.signal(Signal::SIGSTOP);
     let nobody = wait_for(Duration::from_secs(5), || None::<()>);
     assert!(nobody.is_none(), "stopped for 5 s");
     daemon.signal(Signal::SIGCONT);
+    stage.hush(false);
+
+    let lost = |summary: &Value| -> u64 {
+        summary["workers"].as_array().unwrap().iter().map(|w| w["lost_us"].as_u64().unwrap()).sum()
+    };
     let summary = daemon.summary_when("all probed again", |summary| {
-        summary["probes"]["started"].as_u64().unwrap() > before + 6_000 && lost(summary) > 0
+        let started = summary["probes"]["started"].as_u64().unwrap();
+        started > before + 3 * everybody && lost(summary) > 0
     });
     assert!(lost(&summary) >= 4_000_000, "{summary}");
-    assert_eq!(count(&summary, "healthy"), 2_000, "{summary}");
+    assert_eq!(count(&summary, "healthy"), everybody, "{summary}");
     let events = daemon.get("/v1/events?limit=10000");
     let events = events["events"].as_array().unwrap();
-    assert_eq!(events.len(), 2_000, "initial to healthy, and nothing since");
-    assert!(events.iter().all(|event| event["to"] == "healthy"));
+    assert!(events.iter().all(|event| event["to"] == "healthy"), "{events:?}");
+    assert_eq!(events.len() as u64, everybody, "initial to healthy, and nothing since");
 }
 
 #[test]
@@ -198,8 +222,17 @@ fn a_reload_that_would_empty_a_large_group_needs_force() {
     let (status, _) = daemon.reload(false);
     assert_eq!(status, 409);
     assert_eq!(count(&daemon.summary(), "healthy"), 200);
-    let (status, answer) = daemon.reload(true);
-    assert_eq!((status, &answer["removed"]), (200, &101.into()), "{answer}");
+    let socket = daemon.files.socket();
+    let reload = |more: &[&str]| {
+        Run::new(&[&["reload", "--socket", socket.to_str().unwrap()], more].concat())
+    };
+    let refused = reload(&[]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert_eq!(refused.stderr.lines().count(), 1, "{refused:?}");
+    assert!(refused.stderr.contains("reload --force"), "{refused:?}");
+    let done = reload(&["--force"]);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert!(done.stdout.contains("101"), "{done:?}");
     daemon.summary_when("smaller", |summary| count(summary, "healthy") == 99);
 }
 
@@ -360,10 +393,7 @@ fn a_pool_of_buffers_that_runs_dry_costs_no_target_its_outcome() {
     let config = format!("[engine]\nworkers = 1\n{}", groups.collect::<String>());
     let files = Files::new(&config.replace("interval = \"500ms\"", "interval = \"1s\""));
     for (name, address) in names.iter().zip(&stage.addresses) {
-        let (ip, port) = (address.ip(), address.port());
-        let target = |id| format!("{{\"id\":\"i-{id}\",\"address\":\"{ip}\",\"port\":{port}}}");
-        let targets: Vec<_> = (0..EACH).map(target).collect();
-        files.write(&format!("{name}.json"), &format!("[{}]", targets.join(",")));
+        files.write(&format!("{name}.json"), &same(*address, EACH));
     }
     let daemon = Daemon::on(files, &[]);
     let everybody = EACH * scenes.len();

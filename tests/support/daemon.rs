@@ -1,6 +1,7 @@
 //! `ringcheck serve` as a process of its own, on files in a directory of its own, and a client for its
 //! socket. Whatever becomes of the test, the process does not outlive it.
 
+use super::command::RINGCHECK;
 use super::wait_for;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -11,8 +12,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
-/// The binary under test.
-pub(crate) const RINGCHECK: &str = env!("CARGO_BIN_EXE_ringcheck");
 /// Longer than anything takes unless it is broken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 

@@ -1,0 +1,226 @@
+//! A real server as the target: nginx of the distribution, on free ports of loopback, with its own log of
+//! what it saw of our probes.
+
+mod support;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use socket2::Socket;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use support::command::Run;
+use support::stage::bound;
+use support::wait_for;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running nginx in a directory of its own; killed, with its worker, when dropped.
+struct Nginx {
+    child: Child,
+    directory: tempfile::TempDir,
+    http: u16,
+    tls: u16,
+}
+
+/// A port that nobody has, as far as one can know before it is listened on.
+fn free_port() -> (Socket, u16) {
+    let socket = bound(false);
+    let port = socket.local_addr().unwrap().as_socket().unwrap().port();
+    (socket, port)
+}
+
+impl Nginx {
+    fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        // The ports may be taken between our look and nginx's: then others are tried.
+        let started = wait_for(PATIENCE, || Self::try_start(&directory));
+        let (child, http, tls) = started.expect("nginx listens");
+        Self { child, directory, http, tls }
+    }
+
+    fn try_start(directory: &tempfile::TempDir) -> Option<(Child, u16, u16)> {
+        let (http, tls) = (free_port(), free_port());
+        let ports = (http.1, tls.1);
+        drop((http.0, tls.0));
+        let place = directory.path();
+        certificate(directory);
+        std::fs::write(place.join("nginx.conf"), config(place.to_str().unwrap(), ports)).unwrap();
+        let mut child = Command::new("nginx")
+            .arg("-e")
+            .arg(place.join("error.log"))
+            .arg("-c")
+            .arg(place.join("nginx.conf"))
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("nginx is missing; install it: apt-get install nginx");
+        let listens = wait_for(PATIENCE, || {
+            if child.try_wait().unwrap().is_some() {
+                return Some(false);
+            }
+            // It writes the file of its process id when it listens.
+            place.join("pid").exists().then_some(true)
+        });
+        if listens == Some(true) {
+            return Some((child, ports.0, ports.1));
+        }
+        let _ = child.kill();
+        let _ = child.wait();
+        None
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.path("access.log")).unwrap_or_default()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Ends it and waits for that: nothing listens any more.
+    fn stop(&mut self) {
+        // SIGTERM is nginx's fast shutdown: the master takes its worker with it.
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        if self.child.try_wait().unwrap().is_none() {
+            kill(pid, Signal::SIGTERM).unwrap();
+        }
+        if wait_for(PATIENCE, || self.child.try_wait().unwrap()).is_none() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn config(place: &str, (http, tls): (u16, u16)) -> String {
+    format!(
+        r#"daemon off;
+pid {place}/pid;
+error_log {place}/error.log;
+worker_processes 1;
+events {{ worker_connections 256; }}
+http {{
+  log_format probes '$server_port $request_method $request_uri $server_protocol $status '
+                    '"$http_user_agent" "$http_host" "$http_accept" "$http_connection"';
+  access_log {place}/access.log probes;
+  client_body_temp_path {place}/body;
+  proxy_temp_path {place}/proxy;
+  fastcgi_temp_path {place}/fastcgi;
+  uwsgi_temp_path {place}/uwsgi;
+  scgi_temp_path {place}/scgi;
+  server {{
+    listen 127.0.0.1:{http};
+    location = / {{ return 200 "well\n"; }}
+    location = /moved {{ return 301 /there; }}
+    location = /cut {{ return 444; }}
+    location = /busy {{ return 503; }}
+    location / {{ return 404; }}
+  }}
+  server {{
+    listen 127.0.0.1:{tls} ssl;
+    ssl_certificate {place}/certificate.pem;
+    ssl_certificate_key {place}/key.pem;
+    location / {{ return 200 "well\n"; }}
+  }}
+}}
+"#
+    )
+}
+
+fn certificate(directory: &tempfile::TempDir) {
+    let made = Command::new("openssl")
+        .args("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes".split(' '))
+        .args("-subj /CN=localhost -days 2 -keyout key.pem -out certificate.pem".split(' '))
+        .current_dir(directory.path())
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .expect("openssl is missing; install it: apt-get install openssl");
+    assert!(made.success());
+}
+
+/// Probes one target; the exit status and the JSON object.
+fn probe(target: &str) -> (Option<i32>, Value) {
+    let run = Run::new(&["probe", target, "--timeout", "5s", "--format", "json"]);
+    let mut objects = run.objects();
+    assert_eq!(objects.len(), 1, "{run:?}");
+    (run.code, objects.remove(0))
+}
+
+#[test]
+fn what_nginx_does_is_told_apart() {
+    let mut nginx = Nginx::start();
+    let (http, tls) = (nginx.http, nginx.tls);
+    let place = |path: &str| format!("http://127.0.0.1:{http}{path}");
+    let cases = [
+        (place("/"), 0, "pass", "L7OK", Value::from(200)),
+        (place("/moved"), 0, "pass", "L7OK", 301.into()),
+        (place("/none"), 1, "fail", "L7STS", 404.into()),
+        (place("/busy"), 1, "fail", "L7STS", 503.into()),
+        (place("/cut"), 1, "fail", "L7CUT", Value::Null),
+        // nginx says in plain HTTP what is wrong on a TLS port: a 400.
+        (format!("http://127.0.0.1:{tls}/"), 1, "fail", "L7STS", 400.into()),
+        (format!("tcp://127.0.0.1:{http}"), 0, "pass", "L4OK", Value::Null),
+        (format!("127.0.0.1:{tls}"), 0, "pass", "L4OK", Value::Null),
+    ];
+    for (target, exit, outcome, code, status) in &cases {
+        let (exited, row) = probe(target);
+        assert_eq!(exited, Some(*exit), "{row}");
+        assert_eq!(
+            (&row["target"], &row["outcome"]),
+            (&target.as_str().into(), &(*outcome).into())
+        );
+        assert_eq!((&row["code"], &row["status"]), (&(*code).into(), status), "{row}");
+    }
+    nginx.stop();
+    for target in [place("/"), format!("127.0.0.1:{tls}")] {
+        let (exited, row) = probe(&target);
+        assert_eq!((exited, &row["code"]), (Some(1), &"L4CON".into()), "{row}");
+        assert_eq!(row["detail"], "connection refused (ECONNREFUSED)");
+    }
+}
+
+#[test]
+fn tcp_checks_leave_no_trace_in_its_log_and_http_checks_one_line_each() {
+    let nginx = Nginx::start();
+    let (http, tls) = (nginx.http, nginx.tls);
+    let targets = [format!("127.0.0.1:{http}"), format!("127.0.0.1:{tls}")];
+    let run = Run::new(&["probe", &targets[0], &targets[1], "--count", "200"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    // nginx has one worker, which logs in order: what the TCP checks left would stand before this line.
+    let (_, row) = probe(&format!("http://127.0.0.1:{http}/healthz?x=1"));
+    assert_eq!(row["code"], "L7STS");
+    let log = wait_for(PATIENCE, || Some(nginx.log()).filter(|log| log.ends_with('\n'))).unwrap();
+    let version = env!("CARGO_PKG_VERSION");
+    let expected = format!(
+        "{http} GET /healthz?x=1 HTTP/1.1 404 \"ringcheck/{version}\" \"127.0.0.1:{http}\" \"*/*\" \
+         \"close\"\n"
+    );
+    assert_eq!(log, expected);
+    let errors = std::fs::read_to_string(nginx.path("error.log")).unwrap();
+    assert_eq!(errors, "", "half-open checks are no errors either");
+}
+
+#[test]
+fn json_has_these_keys_in_this_order() {
+    let nginx = Nginx::start();
+    let target = format!("http://127.0.0.1:{}/", nginx.http);
+    let run = Run::new(&["probe", &target, "--format", "json"]);
+    let row = &run.objects()[0];
+    let (connect, first, total) = (&row["connect_us"], &row["first_byte_us"], &row["total_us"]);
+    let expected = format!(
+        "{{\"target\":\"{target}\",\"address\":\"127.0.0.1:{}\",\"outcome\":\"pass\",\
+         \"code\":\"L7OK\",\"detail\":\"\",\"status\":200,\"connect_us\":{connect},\"tls_us\":null,\
+         \"first_byte_us\":{first},\"total_us\":{total}}}\n",
+        nginx.http
+    );
+    assert_eq!(run.stdout, expected);
+    assert!(connect.as_u64().unwrap() <= first.as_u64().unwrap());
+    assert!(first.as_u64().unwrap() <= total.as_u64().unwrap());
+}

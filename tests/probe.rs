@@ -1,0 +1,165 @@
+//! `ringcheck probe` as its users run it: the built binary against 65,536 targets of a farm on loopback.
+
+mod support;
+
+use ringcheck::farm::{Behaviour, Farm, FarmOptions, range};
+use std::collections::{BTreeMap, HashSet};
+use std::net::Ipv4Addr;
+use std::time::Duration;
+use support::command::Run;
+
+fn farm(mix: &str) -> Farm {
+    Farm::start(FarmOptions { mix: mix.parse().unwrap(), ..FarmOptions::default() }).unwrap()
+}
+
+fn probe(args: &[&str]) -> Run {
+    Run::new(&[&["probe"], args].concat())
+}
+
+/// The code that a target comes to.
+fn expected(does: Behaviour, is_http: bool) -> &'static str {
+    match (does, is_http) {
+        (Behaviour::Refuse, _) => "L4CON",
+        (Behaviour::Silent, _) => "L4TOUT",
+        (_, false) => "L4OK",
+        (Behaviour::Healthy, true) => "L7OK",
+        (Behaviour::Stall | Behaviour::Dribble, true) => "L7TOUT",
+        (Behaviour::Status(_), true) => "L7STS",
+        (Behaviour::Garbage | Behaviour::Endless, true) => "L7RSP",
+        (Behaviour::Reset | Behaviour::Cut, true) => "L7CUT",
+    }
+}
+
+const MIX: &str = "healthy=90,refuse=2,silent=1,stall=1,503=2,garbage=1,reset=1,cut=1,endless=1";
+
+fn whole_range(is_http: bool) {
+    let farm = farm(MIX);
+    let cidr = format!("127.1.0.0/16:{}", farm.port());
+    let protocol = if is_http { "http" } else { "tcp" };
+    let run = probe(&[&cidr, "--protocol", protocol, "--timeout", "3s", "--format", "json"]);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    let rows = run.objects();
+    assert_eq!(rows.len(), 65_536, "{}", run.stderr);
+    let (mut seen, mut codes) = (HashSet::new(), BTreeMap::<&str, u64>::new());
+    for row in &rows {
+        let target = row["target"].as_str().unwrap();
+        assert!(seen.insert(target), "{target} twice");
+        let ip: Ipv4Addr = target.split(':').next().unwrap().parse().unwrap();
+        let code = expected(farm.mix().behaviour(ip), is_http);
+        assert_eq!(row["code"], code, "{row}");
+        *codes.entry(code).or_default() += 1;
+    }
+    // The summary counts the same.
+    for (code, count) in codes {
+        let line = run.stderr.lines().find(|line| line.trim_start().starts_with(code)).unwrap();
+        let shown = line.split_whitespace().nth(1).unwrap().replace(',', "");
+        assert_eq!(shown, count.to_string(), "{line}");
+    }
+}
+
+#[test]
+fn a_range_of_65_536_targets_comes_out_as_the_farm_says_by_http() {
+    whole_range(true);
+}
+
+#[test]
+fn a_range_of_65_536_targets_comes_out_as_the_farm_says_by_tcp() {
+    whole_range(false);
+}
+
+#[test]
+fn count_workers_and_rate_do_what_they_say() {
+    let farm = farm("healthy=1");
+    let target = format!("127.1.0.0/29:{}", farm.port());
+    let run = probe(&[&target, "--count", "25", "--rate", "200", "--workers", "3"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    // The header, 200 rows, and the summary, which a table has on standard output.
+    let rows = run.stdout.lines().filter(|line| line.starts_with("127.1.0.")).count();
+    assert_eq!(rows, 200, "{}", run.stdout);
+    assert!(run.stdout.contains("200 probes in "), "{}", run.stdout);
+    // 200 starts at 200 a second: the last one is due after 995 ms, less what may be caught up.
+    assert!(run.took > Duration::from_millis(800), "{:?}", run.took);
+    let quick = probe(&[&target, "--count", "25"]);
+    assert_eq!(quick.code, Some(0));
+    for (ip, count) in range::addresses(8).map(|ip| (ip, 25)) {
+        let rows = run.stdout.lines().filter(|line| line.starts_with(&format!("{ip}:"))).count();
+        assert_eq!(rows, count, "{ip}");
+    }
+}
+
+/// The first address that behaves so.
+fn place(farm: &Farm, does: Behaviour) -> String {
+    let ip = range::addresses(1_000).find(|&ip| farm.mix().behaviour(ip) == does).unwrap();
+    format!("{ip}:{}", farm.port())
+}
+
+#[test]
+fn json_and_csv_say_the_same_with_the_same_names() {
+    let farm = farm(MIX);
+    let healthy = format!("http://{}", place(&farm, Behaviour::Healthy));
+    let refuses = place(&farm, Behaviour::Refuse);
+    let args = [&*healthy, &*refuses, "--format"];
+    let json = probe(&[&args[..], &["json"]].concat());
+    // Rows come as probes finish, in any order.
+    let rows = json.objects();
+    let first = rows.iter().find(|row| row["target"] == *healthy).unwrap();
+    assert_eq!(first["outcome"], "pass");
+    assert_eq!((&first["code"], &first["status"]), (&"L7OK".into(), &200.into()));
+    assert!(
+        first["tls_us"].is_null() && first["total_us"].as_u64() >= first["connect_us"].as_u64()
+    );
+    let keys = "target,address,outcome,code,detail,status,connect_us,tls_us,first_byte_us,total_us";
+    let line = json.stdout.lines().next().unwrap();
+    let places: Vec<_> = keys.split(',').map(|key| line.find(&format!("\"{key}\":"))).collect();
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{line}");
+    let csv = probe(&[&args[..], &["csv"]].concat());
+    let lines: Vec<_> = csv.stdout.lines().collect();
+    assert_eq!((lines.len(), lines[0]), (3, keys));
+    let row = |start: String| lines.iter().any(|line| line.starts_with(&start));
+    let address = healthy.trim_start_matches("http://");
+    assert!(row(format!("{healthy},{address},pass,L7OK,,200,")), "{}", csv.stdout);
+    assert!(row(format!("{refuses},{refuses},fail,L4CON,")), "{}", csv.stdout);
+    for run in [json, csv] {
+        assert_eq!(run.code, Some(1));
+        assert!(run.stderr.contains("2 probes in ") && run.stderr.contains("1 passed, 1 failed"));
+    }
+}
+
+#[test]
+fn targets_come_from_a_file_or_standard_input_too() {
+    let farm = farm("healthy=1");
+    let list = format!("# two\n127.1.0.1:{0}\n\n127.1.0.2:{0} # the second\n", farm.port());
+    let run = Run::with_input(&["probe", "--targets", "-", "--format", "json"], &list);
+    assert_eq!((run.code, run.objects().len()), (Some(0), 2), "{run:?}");
+    let objects = format!("[{{\"address\":\"::1\",\"port\":{}}}]", farm.port());
+    let run = Run::with_input(&["probe", "--targets", "-", "--format", "json"], &objects);
+    assert_eq!((run.code, run.objects().len()), (Some(0), 1), "{run:?}");
+    let run = Run::with_input(&["probe", "--targets", "-"], "127.0.0.1:1\n127.0.0.1:port\n");
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.starts_with("error: ") && run.stderr.contains("stdin:2"), "{run:?}");
+}
+
+#[test]
+fn the_exit_status_says_what_came_of_it() {
+    let farm = farm("healthy=1");
+    let good = format!("127.1.0.1:{}", farm.port());
+    // A link-local address without a zone: the kernel says EINVAL, which is our fault, not a target's.
+    let fault = "[fe80::1]:9";
+    let cases: [(&[&str], i32); 9] = [
+        (&[&good], 0),
+        (&[&good, "127.0.0.1:1"], 1),
+        (&["127.0.0.1:1", fault], 1),
+        (&[&good, fault], 3),
+        (&[fault], 3),
+        (&[], 2),
+        (&[&good, "--count", "0"], 2),
+        (&[&good, "--rate", "0"], 2),
+        (&["127.0.0.1:99999"], 2),
+    ];
+    for (args, code) in cases {
+        let run = probe(args);
+        assert_eq!(run.code, Some(code), "{args:?} {run:?}");
+        let errors = run.stderr.lines().filter(|line| line.starts_with("error: ")).count();
+        assert_eq!(errors, usize::from(code >= 2), "{args:?} {run:?}");
+    }
+}
