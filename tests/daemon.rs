@@ -1,5 +1,7 @@
 //! `ringcheck serve` as its users run it: the built binary, real targets on loopback, its socket, signals.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use nix::sys::signal::Signal;

@@ -1,6 +1,8 @@
 //! A real server as the target: nginx of the distribution, on free ports of loopback, with its own log of
 //! what it saw of our probes.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use nix::sys::signal::{Signal, kill};

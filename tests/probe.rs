@@ -1,5 +1,7 @@
 //! `ringcheck probe` as its users run it: the built binary against 65,536 targets of a farm on loopback.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use ringcheck::farm::{Behaviour, Farm, FarmOptions, range};

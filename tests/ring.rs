@@ -1,6 +1,8 @@
 //! The engine on the real kernel: the table of scripts that the simulator plays, over loopback, and
 //! what only real sockets can show: what the target sees of a probe, and hostile targets by the hundred.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use nix::errno::Errno;

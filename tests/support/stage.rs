@@ -58,7 +58,9 @@ impl Stage {
                     socket.listen(4_096).unwrap();
                     doors.push(Door { socket, talk: Arc::clone(talk) });
                 }
-                other => panic!("no real target does this: {other:?}"),
+                Behaviour::Unreachable(_) | Behaviour::Scheduled(_) | Behaviour::Random(_) => {
+                    panic!("no real target does this: {behaviour:?}")
+                }
             }
         }
         let play = Play { doors, actors: Vec::new(), cues: Arc::clone(&cues) };
