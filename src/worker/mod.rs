@@ -138,7 +138,7 @@ impl<I: Io> Worker<I> {
     /// Where the world is broken for good.
     pub fn turn(&mut self) -> Result<Flow, IoError> {
         let more_commands = self.take_commands();
-        let called = self.io.now();
+        let called = self.called();
         self.schedule.advance(called);
         let blocked = self.start_due(called);
         let until = if more_commands { called } else { self.wake(called, blocked) };
@@ -277,18 +277,28 @@ impl<I: Io> Worker<I> {
 
     // -- time --
 
-    /// Judges how this turn's wait went. What the worker overslept beyond what it asked for, and what
-    /// it lost between two waits, is time in which its probes had no chance. Nobody can tell whether
-    /// it lost that time before its operations were carried out or after, so as much of the wait
-    /// itself is given back too. Of each turn [`OVERSLEPT`] counts, so that deadlines come all the same.
+    /// Begins a turn. What the worker lost since the last one is time in which its probes had no
+    /// chance; those that start now have lost nothing.
+    fn called(&mut self) -> Instant {
+        let called = self.io.now();
+        self.lose(called.since(self.now).saturating_sub(OVERSLEPT));
+        called
+    }
+
+    /// Judges how this turn's wait went. What the worker overslept beyond what it asked for was lost as
+    /// well. Nobody can tell whether that was before its operations were carried out or after, so as
+    /// much of the wait itself is given back too. Of each turn [`OVERSLEPT`] counts, so that deadlines
+    /// come all the same.
     fn woken(&mut self, called: Instant, until: Instant) {
-        let before = self.now;
         self.now = self.io.now();
-        let mut lost = called.since(before).saturating_sub(OVERSLEPT);
         let overslept = self.now.since(called.max(until));
         if overslept > OVERSLEPT {
-            lost += overslept.saturating_sub(OVERSLEPT) + until.since(called).min(overslept);
+            self.lose(overslept.saturating_sub(OVERSLEPT) + until.since(called).min(overslept));
         }
+    }
+
+    /// Moves the deadlines of all probes in flight by what was lost.
+    fn lose(&mut self, lost: Duration) {
         if !lost.is_zero() {
             self.lost += lost;
             self.stats.lost_us += crate::stats::micros(lost);

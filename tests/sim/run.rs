@@ -123,7 +123,7 @@ impl<'a> Run<'a> {
 
     fn look(&mut self) {
         let sim = self.worker.io_mut();
-        self.checks.now = sim.clock();
+        (self.checks.now, self.checks.stopped) = (sim.clock(), sim.stopped());
         self.checks.starts(sim.ledger_mut().take_log());
         while let Ok(mut batch) = self.batches.try_recv() {
             self.checks.batch(&batch);
@@ -180,6 +180,8 @@ struct Checks<'a> {
     figures: [u64; 5],
     /// The virtual time after the last turn.
     now: Instant,
+    /// How long the worker had been stopped by then.
+    stopped: Duration,
     /// What is due from here on must start on time: all that was held up has been worked off.
     calm: Instant,
 }
@@ -195,6 +197,7 @@ impl<'a> Checks<'a> {
             summary: Summary::default(),
             figures: [0; 5],
             now: Instant::ZERO,
+            stopped: Duration::ZERO,
             calm: scenario.faults_end + trouble + longest.unwrap_or_default(),
         }
     }
@@ -234,7 +237,7 @@ impl<'a> Checks<'a> {
     fn report(&mut self, report: &Report) {
         let index = report.target.index();
         let due = self.truths[index].due.map_or(Instant::ZERO, Instant::from_millis);
-        match self.truths[index].report(report) {
+        match self.truths[index].report(report, self.stopped) {
             Err(what) => self.fail(index, &format!("{what}; {report:?}")),
             Ok(None) => {}
             Ok(Some(lateness)) => {

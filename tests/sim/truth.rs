@@ -57,17 +57,21 @@ impl Truth {
         }
     }
 
-    /// Takes one report in; returns the lateness of its probe's start, where it had one.
+    /// Takes one report in, `stopped` being [`ringcheck::io::sim::Sim::stopped`] by now; returns the lateness of its probe's start, where it had one.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(crate) fn report(&mut self, report: &Report) -> Result<Option<Duration>, String> {
+    pub(crate) fn report(
+        &mut self,
+        report: &Report,
+        stopped: Duration,
+    ) -> Result<Option<Duration>, String> {
         let due = self.due.ok_or("a report of a target that is not probed")?;
         let lateness = if never_started(report) {
             None
         } else {
             let start = self.open.pop_front().ok_or("a report without a start")?;
-            Some(self.matches(report, &start, due)?)
+            Some(self.matches(report, &start, due, stopped)?)
         };
         self.replay(report)?;
         self.reports += 1;
@@ -80,7 +84,13 @@ impl Truth {
         Ok(lateness)
     }
 
-    fn matches(&self, report: &Report, start: &Start, due: u64) -> Result<Duration, String> {
+    fn matches(
+        &self,
+        report: &Report,
+        start: &Start,
+        due: u64,
+        stopped: Duration,
+    ) -> Result<Duration, String> {
         let due_at = Instant::from_millis(due);
         if start.at < due_at {
             return Err(format!("started at {:?}, before it was due at {due_at:?}", start.at));
@@ -107,12 +117,13 @@ impl Truth {
         {
             return Err(format!("detail {:?}, but the truth is {errno:?}", outcome.detail));
         }
-        self.in_time(report)?;
+        self.in_time(report, stopped - start.stopped)?;
         Ok(start.at.since(due_at))
     }
 
-    /// A timeout is told when it is over: not before, and not much later unless the worker was stopped.
-    fn in_time(&self, report: &Report) -> Result<(), String> {
+    /// A timeout is told when it is over: not before, and not much later unless the worker was stopped
+    /// meanwhile. Then it is given back what it lost, and as much again for what it cannot know.
+    fn in_time(&self, report: &Report, stopped: Duration) -> Result<(), String> {
         if report.outcome.detail != Detail::None
             || !matches!(report.outcome.code, Code::L4Tout | Code::L7Tout)
         {
@@ -122,8 +133,8 @@ impl Truth {
         if total < self.timeout {
             return Err("a timeout before its time".to_owned());
         }
-        if total > self.timeout + LATE && !self.doubts.stalls {
-            return Err("a timeout that was noticed late".to_owned());
+        if total > self.timeout + stopped * 2 + LATE {
+            return Err(format!("a timeout that was noticed late, stopped for {stopped:?}"));
         }
         Ok(())
     }

@@ -27,6 +27,8 @@ pub struct Start {
     pub socket: Socket,
     /// What it met.
     pub fate: Fate,
+    /// [`super::Sim::stopped`] when it started.
+    pub stopped: Duration,
 }
 
 /// What one peer saw.
@@ -134,6 +136,7 @@ mod tests {
                 slot: 0,
                 socket: Socket { ipv6: false, hold_ack: false },
                 fate: Fate::Peer(0),
+                stopped: Duration::ZERO,
             });
         };
         for ms in [5, 8, 20] {

@@ -60,6 +60,7 @@ pub struct Sim {
     rng: Rng,
     now: Instant,
     turn_cost: Duration,
+    stopped: Duration,
     slots: Vec<Slot>,
     addresses: Vec<SocketAddr>,
     network: Network,
@@ -91,6 +92,7 @@ impl Sim {
             rng: Rng::new(seed),
             now: Instant::ZERO,
             turn_cost: Duration::ZERO,
+            stopped: Duration::ZERO,
             slots: (0..capacity).map(|_| Slot::default()).collect(),
             addresses: vec![unknown; capacity as usize],
             network,
@@ -135,6 +137,13 @@ impl Sim {
     /// Lets time pass in which the worker is not run.
     pub fn skip(&mut self, by: Duration) {
         self.now += by;
+        self.stopped += by;
+    }
+
+    /// Time in which the worker was not run, by faults and by [`Sim::skip`].
+    #[must_use]
+    pub const fn stopped(&self) -> Duration {
+        self.stopped
     }
 
     /// What the network saw.
@@ -254,7 +263,7 @@ impl Sim {
 impl Io for Sim {
     fn now(&mut self) -> Instant {
         if let Some(pause) = self.faults.pause(self.now, &mut self.rng) {
-            self.now += pause;
+            self.skip(pause);
         }
         self.now
     }
@@ -289,7 +298,7 @@ impl Io for Sim {
         let (before, asked, had) = (self.now, self.queued.len(), completions.len());
         self.now += self.turn_cost;
         if let Some(held) = self.faults.held(self.now, &mut self.rng) {
-            self.now += held;
+            self.skip(held);
         }
         let carried_out = self.now;
         self.carry_out();
@@ -302,7 +311,7 @@ impl Io for Sim {
         if self.now > carried_out
             && let Some(late) = self.faults.oversleep(self.now, &mut self.rng)
         {
-            self.now += late;
+            self.skip(late);
             self.happen();
         }
         self.deliver(completions);

@@ -37,7 +37,8 @@ impl Sim {
     fn connect(&mut self, slot: u32, serial: u32, at: Instant, socket: Socket) {
         let place = &mut self.slots[slot as usize];
         place.running = true;
-        let start = |fate| Start { at, peer: place.peer, slot, socket, fate };
+        let (peer, stopped) = (place.peer, self.stopped);
+        let start = |fate| Start { at, peer, slot, socket, fate, stopped };
         if let Some(errno) = self.faults.connect(self.now, &mut self.rng) {
             place.socket = None;
             self.ledger.start(start(Fate::Fault(errno)));
