@@ -92,6 +92,15 @@ fn each_local_fault_is_nobodys_failure() {
     }
 }
 
+/// The checks themselves can fail: here the truth is told wrong.
+#[test]
+#[should_panic(expected = "but the truth is L4Con 0")]
+fn a_wrong_outcome_is_noticed() {
+    let mut scenario = healthy(ms(60), Faults::none());
+    scenario.targets[10].expects = vec![(Code::L4Con, 0)];
+    Run::complete(&scenario);
+}
+
 /// A worker with its channels, driven by hand.
 struct Stage {
     worker: Worker<Sim>,

@@ -164,9 +164,11 @@ pub(crate) fn world(scenario: &Scenario) -> Sim {
     sim.ledger_mut().keep_log();
     sim.on_request(|address, request| {
         let host = address.to_string();
-        let line = format!("\r\nHost: {}\r\n", host.strip_suffix(":80").unwrap_or(&host));
+        let begin =
+            format!("GET / HTTP/1.1\r\nHost: {}\r\n", host.strip_suffix(":80").unwrap_or(&host));
         let request = std::str::from_utf8(request).unwrap();
-        assert!(request.contains(&line), "a request for somebody else: {request:?}");
+        let one = request.find("\r\n\r\n").is_some_and(|end| end + 4 == request.len());
+        assert!(one && request.starts_with(&begin), "not a request for {host}: {request:?}");
     });
     sim
 }
@@ -260,12 +262,17 @@ impl<'a> Checks<'a> {
     }
 
     fn finish(mut self, end: Instant, sim: &Sim) -> Summary {
-        // Where there are too few slots, a target may wait for one interval, and is excused then.
-        let slack = if self.scenario.ample { LATE } else { Duration::from_secs(1) };
+        // Where there are too few slots, targets are served and excused in the order in which they
+        // were due, so each may wait for as long as the most patient one.
+        let patience = self.scenario.recipes.iter().map(|recipe| recipe.interval).max();
+        let slack = if self.scenario.ample {
+            LATE
+        } else {
+            Duration::from_secs(1) + patience.unwrap_or_default()
+        };
+        let slack = if end > self.calm { slack } else { Duration::MAX };
         for (index, truth) in (0..).zip(&self.truths) {
-            let slack = if self.scenario.ample { slack } else { slack + truth.interval };
-            let calm = end > self.calm;
-            if let Err(what) = truth.finish(end, if calm { slack } else { Duration::MAX }) {
+            if let Err(what) = truth.finish(end, slack) {
                 self.fail(index, &what);
             }
             let seen = sim.ledger().seen(u32::try_from(index).unwrap());
