@@ -52,6 +52,23 @@ fn a_stopped_worker_blames_nobody() {
     }
 }
 
+/// A timeout is given back what a stop took from it, and no more: a probe that started after the stop
+/// has lost nothing.
+#[test]
+fn a_stopped_worker_still_notices_timeouts() {
+    let stop = Duration::from_secs(2);
+    for fault in [Fault::Held(stop), Fault::Pause(stop), Fault::Oversleep(stop)] {
+        let mut scenario = healthy(ms(60), Faults::none().chance(fault, 1, 50));
+        scenario.targets.clear();
+        for _ in 0..20 {
+            scenario.play(0, &[script("tcp: silent")]);
+            scenario.play(1, &[script("http: never answers")]);
+        }
+        let summary = Run::complete(&scenario);
+        assert_eq!(summary.codes.into_keys().collect::<Vec<_>>(), [Code::L4Tout, Code::L7Tout]);
+    }
+}
+
 /// An answer and its deadline are seen in one turn: the answer was first.
 #[test]
 fn completions_are_taken_before_deadlines_are_judged() {

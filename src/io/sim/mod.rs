@@ -48,7 +48,7 @@ type OnRequest = Box<dyn FnMut(SocketAddr, &[u8])>;
 /// An operation that was submitted and is carried out by the next wait.
 #[derive(Clone, Copy, Debug)]
 enum Queued {
-    Connect { slot: u32, serial: u32, at: Instant, socket: Socket },
+    Connect { slot: u32, serial: u32, socket: Socket, at: Instant, stopped: Duration },
     Send { slot: u32, serial: u32 },
     Receive { slot: u32, serial: u32 },
     Cancel { token: Token, serial: u32 },
@@ -226,7 +226,8 @@ impl Sim {
         self.slots[slot as usize].peer = peer;
         self.addresses[slot as usize] = address;
         self.connects_queued += 1;
-        self.queued.push(Queued::Connect { slot, serial, at: self.now, socket });
+        let (at, stopped) = (self.now, self.stopped);
+        self.queued.push(Queued::Connect { slot, serial, socket, at, stopped });
     }
 
     /// The probe of a slot, if there is one, is over.

@@ -5,7 +5,7 @@ use super::ledger::{Fate, Start};
 use super::peer::Behaviour;
 use super::slot::{Fact, Flight, Stage};
 use super::{Queued, Sim};
-use crate::io::{Completion, Done, Kind, Socket, Token};
+use crate::io::{Completion, Done, Kind, Token};
 use crate::time::Instant;
 use nix::errno::Errno;
 use std::time::Duration;
@@ -18,8 +18,10 @@ impl Sim {
         let mut queued = std::mem::take(&mut self.queued);
         for op in queued.drain(..) {
             match op {
-                Queued::Connect { slot, serial, at, socket } => {
-                    self.connect(slot, serial, at, socket);
+                Queued::Connect { slot, serial, socket, at, stopped } => {
+                    let peer = self.slots[slot as usize].peer;
+                    let fate = Fate::Peer(0);
+                    self.connect(serial, Start { at, peer, slot, socket, fate, stopped });
                 }
                 Queued::Send { slot, serial } => self.send(slot, serial),
                 Queued::Receive { slot, serial } => {
@@ -34,22 +36,22 @@ impl Sim {
         self.connects_queued = 0;
     }
 
-    fn connect(&mut self, slot: u32, serial: u32, at: Instant, socket: Socket) {
+    /// `start` is complete but for its fate.
+    fn connect(&mut self, serial: u32, start: Start) {
+        let slot = start.slot;
         let place = &mut self.slots[slot as usize];
         place.running = true;
-        let (peer, stopped) = (place.peer, self.stopped);
-        let start = |fate| Start { at, peer, slot, socket, fate, stopped };
         if let Some(errno) = self.faults.connect(self.now, &mut self.rng) {
             place.socket = None;
-            self.ledger.start(start(Fate::Fault(errno)));
+            self.ledger.start(Start { fate: Fate::Fault(errno), ..start });
             self.due(slot, Kind::Connect, serial, Fact::Failed(errno));
             return;
         }
         let peer = self.network.peer(place.peer);
         let round_trip = peer.round_trip(&mut self.rng);
-        let (index, behaviour) = peer.behaviour.resolve(at, &mut self.rng);
-        self.ledger.start(start(Fate::Peer(index)));
-        place.socket = Some(socket);
+        let (index, behaviour) = peer.behaviour.resolve(start.at, &mut self.rng);
+        self.ledger.start(Start { fate: Fate::Peer(index), ..start });
+        place.socket = Some(start.socket);
         let (after, fact, talk) = match behaviour {
             Behaviour::Refuse => (round_trip, Fact::Failed(Errno::ECONNREFUSED), None),
             Behaviour::Silent => (KERNEL_TIMEOUT, Fact::Failed(Errno::ETIMEDOUT), None),
