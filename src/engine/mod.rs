@@ -105,22 +105,35 @@ impl Engine {
         for targets in change.remove.chunks(COMMAND_TARGETS) {
             self.broadcast(&Command::Remove(targets.to_vec()));
         }
-        let shards = self.shards(change.add);
-        for (handle, targets) in self.workers.iter().zip(shards) {
-            handle.add(first, &targets);
-        }
+        self.add(change.add, first);
         self.broadcast(&Command::Revision(revision));
     }
 
-    /// Splits targets by the worker that owns them. The upper half of the hash chooses the worker; the
-    /// lower half is left for the phase, so that each shard is spread over the whole interval.
-    fn shards(&self, targets: Vec<Addition>) -> Vec<Vec<Addition>> {
-        let mut shards = vec![Vec::new(); self.workers.len()];
-        for target in targets {
-            let shard = (target.hash >> 32) % self.workers.len() as u64;
-            shards[shard as usize].push(target);
+    /// Hands targets to the workers that own them, a command's worth at a time.
+    fn add(&self, targets: Vec<Addition>, first: First) {
+        for (worker, handle) in self.workers.iter().enumerate() {
+            let more = targets.iter().filter(|target| self.owner(target) == worker).count();
+            handle.send(Command::Reserve(more));
         }
-        shards
+        let mut waiting = vec![Vec::new(); self.workers.len()];
+        for target in targets {
+            let owner = self.owner(&target);
+            waiting[owner].push(target);
+            if waiting[owner].len() == COMMAND_TARGETS {
+                let targets = std::mem::take(&mut waiting[owner]);
+                self.workers[owner].send(Command::Add(first, targets));
+            }
+        }
+        for (handle, targets) in self.workers.iter().zip(waiting) {
+            handle.send(Command::Add(first, targets));
+        }
+    }
+
+    /// The worker that owns a target. The upper half of the hash chooses it; the lower half is left
+    /// for the phase, so that each shard is spread over the whole interval.
+    fn owner(&self, target: &Addition) -> usize {
+        // The remainder is below the number of workers, which is a usize.
+        usize::try_from((target.hash >> 32) % self.workers.len() as u64).unwrap_or(0)
     }
 
     fn broadcast(&self, command: &Command) {
@@ -167,16 +180,6 @@ impl Engine {
 }
 
 impl Handle {
-    fn add(&self, first: First, targets: &[Addition]) {
-        if targets.is_empty() {
-            return;
-        }
-        self.send(Command::Reserve(targets.len()));
-        for targets in targets.chunks(COMMAND_TARGETS) {
-            self.send(Command::Add(first, targets.to_vec()));
-        }
-    }
-
     fn send(&self, command: Command) {
         // A worker that is gone has ended with an error, which `ended` and `stop` tell.
         let _ = self.commands.send(command);
