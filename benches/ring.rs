@@ -1,8 +1,6 @@
 //! One TCP check on loopback: the engine against a bare ring, epoll, tokio and tokio-uring, each on one
 //! thread in the same run. Compare the rows of one run with each other, never with another machine's.
 
-#![expect(missing_docs, reason = "criterion makes public items")]
-
 #[path = "baselines/mod.rs"]
 #[allow(unreachable_pub, reason = "shared by benches and examples")]
 mod baselines;

@@ -1,8 +1,6 @@
 //! What a probe costs the worker itself: the whole loop on the simulated network, no kernel. The
 //! simulator's own cost is in the figure, so compare runs of this bench with each other only.
 
-#![expect(missing_docs, reason = "criterion makes public items")]
-
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use crossbeam_channel::{bounded, unbounded};
 use ringcheck::check::Check;

@@ -1,7 +1,7 @@
 //! Wall-clock time for display: moments of the monotonic clock as RFC 3339 in UTC.
 //!
 //! The offset between the two clocks is read once and kept, so that one moment is always printed as
-//! the same text; only where the wall clock was stepped (by more than [`STEP_MS`]) is it read anew.
+//! the same text; only where the wall clock was stepped (by more than `STEP_MS`) is it read anew.
 //! Nothing decides by these times.
 
 use crate::time::Instant;

@@ -71,7 +71,7 @@ enum Place {
 /// A timer wheel over the keys `0..keys`, each of them in it at most once.
 ///
 /// Invariants: a key in the wheel is on the ready list if its due tick is not after `elapsed`, else
-/// in the slot that [`place`] says; a bit of `occupied` is set exactly if its slot's list is not
+/// in the slot that `place` says; a bit of `occupied` is set exactly if its slot's list is not
 /// empty.
 #[derive(Debug)]
 pub struct Wheel {

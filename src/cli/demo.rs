@@ -37,7 +37,7 @@ pub struct DemoArgs {
     pub socket: Option<PathBuf>,
 }
 
-/// What the targets do, in parts of a hundred. One more in a hundred refuses, see [`Targets`].
+/// What the targets do, in parts of a hundred. One more in a hundred refuses: [`REFUSES`].
 const MIX: &str = "healthy=95,silent=1,503=1,garbage=1,stall=1,cut=1";
 /// Which of a hundred healthy targets refuses instead.
 const REFUSES: u32 = 50;

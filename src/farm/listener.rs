@@ -1,4 +1,4 @@
-//! The listening sockets of a farm: 0.0.0.0 with its filter, and [::1] where there is IPv6.
+//! The listening sockets of a farm: 0.0.0.0 with its filter, and `[::1]` where there is IPv6.
 
 use super::mix::Mix;
 use super::{FarmError, filter};

@@ -128,7 +128,7 @@ pub struct Class {
     pub end: u32,
 }
 
-/// A weighted list of behaviours. Invariants: 1 to [`CLASSES_MAX`] classes, `end` strictly rising.
+/// A weighted list of behaviours. Invariants: 1 to `CLASSES_MAX` classes, `end` strictly rising.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mix {
     classes: Vec<Class>,

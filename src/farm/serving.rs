@@ -55,7 +55,7 @@ pub(super) struct Serving {
     refuser: Option<Refuser>,
     epoll: Epoll,
     exchange: Exchange,
-    /// The class of [::1], after those of the mix.
+    /// The class of `[::1]`, after those of the mix.
     ipv6_class: usize,
     connections: Connections,
     /// Who gets its next bytes when; all wait one beat, so the order of entry is that of time.

@@ -8,7 +8,7 @@
 //!
 //! `unsafe` lives in this folder only. What it must uphold:
 //! - Memory that the kernel reads or writes after submission (request bytes, addresses, receive
-//!   buffers, the wake-up counter) is owned by [`Memory`], never moves, is not touched while an
+//!   buffers, the wake-up counter) is owned by `Memory`, never moves, is not touched while an
 //!   operation uses it (asserted by each slot's in-flight bits), and is freed only after every
 //!   operation has come back; else it is leaked.
 //! - A ring is created, used and dropped on one thread.
