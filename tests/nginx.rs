@@ -8,7 +8,9 @@ mod support;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
-use socket2::Socket;
+use socket2::{Domain, Socket, Type};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -76,6 +78,20 @@ impl Nginx {
         std::fs::read_to_string(self.path("access.log")).unwrap_or_default()
     }
 
+    /// How many connections it has taken, this question's included.
+    fn accepted(&self) -> u64 {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.http));
+        let mut socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.connect(&address.into()).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.write_all(b"GET /status HTTP/1.0\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        // The line after "server accepts handled requests".
+        let (_, counts) = answer.split_once("requests\n").unwrap_or_else(|| panic!("{answer}"));
+        counts.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
@@ -122,6 +138,7 @@ http {{
     location = /moved {{ return 301 /there; }}
     location = /cut {{ return 444; }}
     location = /busy {{ return 503; }}
+    location = /status {{ access_log off; stub_status; }}
     location / {{ return 404; }}
   }}
   server {{
@@ -195,6 +212,7 @@ fn tcp_checks_leave_no_trace_in_its_log_and_http_checks_one_line_each() {
     let targets = [format!("127.0.0.1:{http}"), format!("127.0.0.1:{tls}")];
     let run = Run::new(&["probe", &targets[0], &targets[1], "--count", "200"]);
     assert_eq!(run.code, Some(0), "{run:?}");
+    assert_eq!(nginx.accepted(), 1, "connections of 400 half-open checks");
     // nginx has one worker, which logs in order: what the TCP checks left would stand before this line.
     let (_, row) = probe(&format!("http://127.0.0.1:{http}/healthz?x=1"));
     assert_eq!(row["code"], "L7STS");
