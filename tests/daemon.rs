@@ -316,6 +316,19 @@ fn what_the_configuration_gets_wrong_ends_it_with_2_or_3_and_one_line() {
     }
 }
 
+/// However few: it says so in one line, and no library panics on the way.
+#[test]
+fn too_few_files_end_it_with_3_and_one_line() {
+    for files in [5, 8, 12, 16, 24, 34] {
+        let limit = format!("--nofile={files}:{files}");
+        let output = Files::new("[engine]\nworkers = 1\n").run(&["prlimit", &limit]);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{files}: {stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{files}: {stderr}");
+        assert!(stderr.contains("ulimit -n"), "{files}: {stderr}");
+    }
+}
+
 #[test]
 fn junk_on_the_socket_hurts_nothing() {
     let farm = farm("healthy=1");

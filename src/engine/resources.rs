@@ -1,7 +1,7 @@
 //! What the host gives: CPUs and files, and the plan that follows from them.
 
 use super::EngineError;
-use crate::limits::{IN_FLIGHT_DEFAULT, IN_FLIGHT_MAX};
+use crate::limits::{FILES_BESIDES, FILES_PER_WORKER, IN_FLIGHT_DEFAULT, IN_FLIGHT_MAX};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::Pid;
@@ -28,6 +28,7 @@ impl Plan {
     pub fn new(workers: Option<usize>, max_in_flight: Option<usize>) -> Result<Self, EngineError> {
         let cpus = cpus();
         let file_limit = raise_file_limit();
+        let workers = workers_within(file_limit, workers, cpus.len())?;
         // Direct descriptors are not files of the process, but each ring's table of them may not be
         // larger than its file limit.
         let most = usize::try_from(file_limit).unwrap_or(usize::MAX).min(IN_FLIGHT_MAX);
@@ -39,7 +40,7 @@ impl Plan {
             )));
         }
         let slots = u32::try_from(slots).unwrap_or(u32::MAX);
-        Ok(Self { workers: workers.unwrap_or(cpus.len()).max(1), slots, cpus, file_limit })
+        Ok(Self { workers, slots, cpus, file_limit })
     }
 
     /// The CPU of worker number `worker`; none where there are more workers than CPUs, which then run
@@ -54,6 +55,26 @@ impl Plan {
     pub const fn capacity(&self) -> u64 {
         self.slots as u64 * self.workers as u64
     }
+}
+
+/// How many workers there are: as many as asked for, else one per CPU as far as the files go. What
+/// starts with fewer files than it needs fails later, where nobody can say why.
+fn workers_within(
+    file_limit: u64,
+    asked: Option<usize>,
+    cpus: usize,
+) -> Result<usize, EngineError> {
+    let files = usize::try_from(file_limit).unwrap_or(usize::MAX);
+    let most = files.saturating_sub(FILES_BESIDES) / FILES_PER_WORKER;
+    let workers = asked.unwrap_or_else(|| cpus.min(most)).max(1);
+    if workers <= most {
+        return Ok(workers);
+    }
+    let needed = FILES_BESIDES + workers * FILES_PER_WORKER;
+    Err(EngineError::Resources(format!(
+        "the file limit is {file_limit}, but {needed} are needed, engine.workers = {workers}; raise it \
+         (ulimit -n, LimitNOFILE=) or lower engine.workers"
+    )))
 }
 
 /// The CPUs that we may run on; at least one.
@@ -84,6 +105,19 @@ fn raise_file_limit() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn workers_are_as_many_as_the_files_allow() {
+        assert_eq!(workers_within(64, None, 2).unwrap(), 2);
+        assert_eq!(workers_within(64, None, 100).unwrap(), 10);
+        assert_eq!(workers_within(64, Some(10), 2).unwrap(), 10);
+        assert_eq!(workers_within(u64::MAX, None, 100).unwrap(), 100);
+        for (files, asked) in [(64, Some(11)), (34, None), (0, None)] {
+            let error = workers_within(files, asked, 2).unwrap_err().to_string();
+            let limit = format!("the file limit is {files}, but ");
+            assert!(error.starts_with(&limit) && error.contains("ulimit -n"), "{error}");
+        }
+    }
 
     #[test]
     fn a_plan_fits_the_host_or_says_what_does_not() {
