@@ -329,6 +329,22 @@ fn too_few_files_end_it_with_3_and_one_line() {
     }
 }
 
+/// Where a seccomp filter forbids io_uring, or a kernel has none: 3, the cure, and no socket left behind.
+#[test]
+fn without_io_uring_it_ends_with_3_and_the_cure() {
+    let filter = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/testdata/without_io_uring.py");
+    for (errno, cure) in [("1", "seccomp"), ("38", "no io_uring"), ("12", "memory limit")] {
+        let files = Files::new("");
+        let output = files.run(&["python3", filter, errno]);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+        assert!(stderr.starts_with("error: cannot set up io_uring: "), "{stderr}");
+        assert!(stderr.contains(cure), "{stderr}");
+        assert!(!files.socket().exists(), "{stderr}");
+    }
+}
+
 #[test]
 fn junk_on_the_socket_hurts_nothing() {
     let farm = farm("healthy=1");
