@@ -1,5 +1,6 @@
-//! One TCP check on loopback: the engine against a bare ring, epoll, tokio and tokio-uring, each on one
-//! thread in the same run. Compare the rows of one run with each other, never with another machine's.
+//! One TCP check on loopback: the engine against a bare ring, epoll, tokio and tokio-uring, each on
+//! one thread in the same run. Compare the rows of one run with each other, never with another
+//! machine's.
 
 #[path = "baselines/mod.rs"]
 #[allow(unreachable_pub, reason = "shared by benches and examples")]

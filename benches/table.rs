@@ -1,7 +1,7 @@
 //! What the state table costs: a batch of reports, a page of unhealthy targets, one target.
 //!
-//! `cargo bench --bench table` measures with 1,000 and 1,000,000 targets; `cargo test --benches` runs
-//! each once with 1,000 only, so that the benchmark does not rot.
+//! `cargo bench --bench table` measures with 1,000 and 1,000,000 targets; `cargo test --benches`
+//! runs each once with 1,000 only, so that the benchmark does not rot.
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ringcheck::collector::Collector;

@@ -1,11 +1,12 @@
-//! The collector: drains the workers' batches into the state table, keeps sets, history and figures.
+//! The collector: drains the workers' batches into the state table, keeps sets, history and
+//! figures.
 //!
-//! It is the table's only writer, and the one place where a new registry meets the records, so no lock
-//! is needed anywhere. [`Collector`] is the logic, driven by calls with the time as an input;
+//! It is the table's only writer, and the one place where a new registry meets the records, so no
+//! lock is needed anywhere. [`Collector`] is the logic, driven by calls with the time as an input;
 //! [`Collector::run`] is the thread around it.
 //!
-//! Order of a reload: the registry is installed here first, then the workers get their commands. So a
-//! report of a new target always finds its home; one of a target that is gone finds none, and is
+//! Order of a reload: the registry is installed here first, then the workers get their commands. So
+//! a report of a new target always finds its home; one of a target that is gone finds none, and is
 //! dropped.
 
 mod tally;
@@ -82,8 +83,8 @@ impl Collector {
         collector
     }
 
-    /// Takes a batch in; gives it back without reports, and with the figures' memory as it came, for
-    /// the worker to use again.
+    /// Takes a batch in; gives it back without reports, and with the figures' memory as it came,
+    /// for the worker to use again.
     pub fn apply(&mut self, mut batch: Batch, now: Instant) -> Batch {
         for report in &batch.reports {
             self.take(report);
@@ -135,8 +136,8 @@ impl Collector {
         Ok(())
     }
 
-    /// Runs until [`Command::Stop`], or until whoever sends commands is gone. Emptied batches go back
-    /// through `recycle`, by worker, unless that is full.
+    /// Runs until [`Command::Stop`], or until whoever sends commands is gone. Emptied batches go
+    /// back through `recycle`, by worker, unless that is full.
     pub fn run(
         mut self,
         batches: &Receiver<Batch>,
@@ -146,7 +147,8 @@ impl Collector {
         let take_in = |collector: &mut Self, batch: Batch| {
             let batch = collector.apply(batch, monotonic());
             if let Some(worker) = recycle.get(batch.worker) {
-                // A full channel has batches enough, and a closed one belongs to a worker that ended.
+                // A full channel has batches enough, and a closed one belongs to a worker that
+                // ended.
                 drop(worker.try_send(batch));
             }
         };
@@ -156,7 +158,8 @@ impl Collector {
             select! {
                 recv(commands) -> command => match command {
                     Ok(Command::Install(registry, done)) => {
-                        // Whoever asked may have gone meanwhile; the registry is in force all the same.
+                        // Whoever asked may have gone meanwhile; the registry is in force all the
+                        // same.
                         let _ = done.send(self.install(registry, monotonic()));
                     }
                     Ok(Command::Stop) | Err(_) => break,

@@ -1,4 +1,5 @@
-//! Every bound of the product in one place, with the arithmetic between them checked at compile time.
+//! Every bound of the product in one place, with the arithmetic between them checked at compile
+//! time.
 //!
 //! Overload is a full pool that is handled and counted, never a surprise; so each queue, buffer and
 //! list has its limit here, under the name that the rest of the code uses.
@@ -22,8 +23,8 @@ pub const IN_FLIGHT_DEFAULT: usize = 16_384;
 pub const IN_FLIGHT_MAX: usize = 16_384;
 /// Files of one worker: its ring, its eventfd, and one that its start may need for a moment.
 pub const FILES_PER_WORKER: usize = 3;
-/// Files of the process besides: standard streams, configuration, the API's socket and its lock, the
-/// control thread's ring, poll and signals, and some clients.
+/// Files of the process besides: standard streams, configuration, the API's socket and its lock,
+/// the control thread's ring, poll and signals, and some clients.
 pub const FILES_BESIDES: usize = 32;
 /// Entries of a ring's completion queue at most (`IORING_MAX_CQ_ENTRIES`).
 pub const CQ_ENTRIES_MAX: usize = 65_536;
@@ -71,8 +72,9 @@ pub const API_BODY_BYTES_MAX: usize = 8 * 1_024 * 1_024;
 pub const API_CONNECTIONS_MAX: usize = 1_024;
 /// Longest time for a request's head to come, and longest pause of a client that reads an answer.
 pub const API_STALL_MAX: Duration = Duration::from_secs(30);
-/// Bytes that the kernel holds for a client that does not read. Small, because the kernel takes more
-/// only when nearly all of them were read: that is what a client must read in [`API_STALL_MAX`].
+/// Bytes that the kernel holds for a client that does not read. Small, because the kernel takes
+/// more only when nearly all of them were read: that is what a client must read in
+/// [`API_STALL_MAX`].
 pub const API_SEND_BUFFER_BYTES: usize = 64 * 1_024;
 /// Targets of one page at most.
 pub const PAGE_TARGETS_MAX: usize = 10_000;

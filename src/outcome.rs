@@ -1,4 +1,5 @@
-//! What came of a probe: the one table of codes (DESIGN 3.3) and the three vocabularies read from it.
+//! What came of a probe: the one table of codes (DESIGN 3.3) and the three vocabularies read from
+//! it.
 //!
 //! A failed probe is data, not an error. Every code stands once, in [`TABLE`], with its class, its
 //! sentence, AWS's reason and Alibaba's reason code; API, log, metrics and shell all print from it.

@@ -5,8 +5,8 @@ use crate::outcome::Outcome;
 use crate::stats::Stats;
 use crate::time::Instant;
 
-/// A target's place in the state table: dense, reused only when no report of the former owner can be
-/// on its way any more.
+/// A target's place in the state table: dense, reused only when no report of the former owner can
+/// be on its way any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TargetId(pub u32);
 

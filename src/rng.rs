@@ -1,5 +1,5 @@
-//! A small seeded generator (SplitMix64: Steele, Lea, Flood, OOPSLA 2014), and the hash that spreads
-//! targets over shards and phases.
+//! A small seeded generator (SplitMix64: Steele, Lea, Flood, OOPSLA 2014), and the hash that
+//! spreads targets over shards and phases.
 //!
 //! The simulator and the tests need numbers that a seed repeats for ever; a generator of ten lines
 //! that never changes is the surest way to that.
@@ -32,7 +32,8 @@ impl Rng {
     }
 }
 
-/// SplitMix64's finaliser: a bijection of 64 bits in which every input bit reaches every output bit.
+/// SplitMix64's finaliser: a bijection of 64 bits in which every input bit reaches every output
+/// bit.
 #[must_use]
 pub const fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

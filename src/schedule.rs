@@ -1,9 +1,9 @@
 //! When each target of a shard is due (DESIGN 3.4): a timer wheel with the rules around it.
 //!
 //! Time is counted in ticks of one millisecond since the worker's origin; intervals are whole
-//! milliseconds, so a due time is exact and never drifts. A target is in the wheel while it waits and
-//! out of it while its probe runs, so there are never two probes of one target. What is overdue stays
-//! on the wheel's ready list in the order in which it was due: that list *is* the backlog.
+//! milliseconds, so a due time is exact and never drifts. A target is in the wheel while it waits
+//! and out of it while its probe runs, so there are never two probes of one target. What is overdue
+//! stays on the wheel's ready list in the order in which it was due: that list *is* the backlog.
 
 use crate::limits::NEW_TARGET_DELAY;
 use crate::time::Instant;
@@ -134,8 +134,8 @@ impl Schedule {
     }
 }
 
-/// The first of `tick + interval`, `tick + 2 * interval`, … that is not before `now`, and how many were
-/// left out. An interval of 0 (a one-shot run) is due at once.
+/// The first of `tick + interval`, `tick + 2 * interval`, … that is not before `now`, and how many
+/// were left out. An interval of 0 (a one-shot run) is due at once.
 const fn next_due(tick: u64, interval: u64, now: u64) -> (u64, u64) {
     if interval == 0 {
         return (now, 0);

@@ -1,5 +1,6 @@
-//! What the API shows of a target: a pure function of registry facts and of what its worker observed
-//! (DESIGN 3.2). The first row of the table that applies wins; `Row` holds the rows in their order.
+//! What the API shows of a target: a pure function of registry facts and of what its worker
+//! observed (DESIGN 3.2). The first row of the table that applies wins; `Row` holds the rows in
+//! their order.
 //!
 //! Table, API and vendor dialects all ask here, so that no two of them can disagree.
 

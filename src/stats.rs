@@ -1,12 +1,12 @@
-//! The figures of one worker: counters and histograms, sent to the collector once a second and merged
-//! there, so that no probe takes a lock and no reader stops a worker.
+//! The figures of one worker: counters and histograms, sent to the collector once a second and
+//! merged there, so that no probe takes a lock and no reader stops a worker.
 
 use crate::outcome::Class;
 use hdrhistogram::Histogram;
 use std::time::Duration;
 
-/// Figures of one worker over a stretch of time. Gauges (`in_flight`, `backlog`, `targets`) are of its
-/// end; counters and histograms are of the whole stretch.
+/// Figures of one worker over a stretch of time. Gauges (`in_flight`, `backlog`, `targets`) are of
+/// its end; counters and histograms are of the whole stretch.
 #[derive(Clone, Debug)]
 pub struct Stats {
     /// Probes started.
@@ -43,7 +43,8 @@ pub struct Stats {
 const HISTOGRAM_MAX_US: u64 = 600_000_000;
 
 fn histogram() -> Histogram<u32> {
-    // The bounds are constants that hdrhistogram documents as valid (1 <= low, high >= 2 low, 0..=5).
+    // The bounds are constants that hdrhistogram documents as valid (1 <= low, high >= 2 low,
+    // 0..=5).
     Histogram::new_with_bounds(1, HISTOGRAM_MAX_US, 2).expect("constant bounds are valid")
 }
 

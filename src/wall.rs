@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 /// A difference between the clocks above this is a step; below it, the slewing of NTP.
 const STEP_MS: u64 = 500;
 
-/// Milliseconds of the monotonic clock. Signed, because what is remembered from before a reboot lies
-/// before the clock's origin.
+/// Milliseconds of the monotonic clock. Signed, because what is remembered from before a reboot
+/// lies before the clock's origin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Moment(pub i64);
 

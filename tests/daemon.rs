@@ -1,4 +1,5 @@
-//! `ringcheck serve` as its users run it: the built binary, real targets on loopback, its socket, signals.
+//! `ringcheck serve` as its users run it: the built binary, real targets on loopback, its socket,
+//! signals.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -120,8 +121,9 @@ fn sigterm_ends_it_within_two_seconds_whatever_is_in_flight() {
     assert!(!daemon.files.socket().exists());
 }
 
-/// Two groups: one whose targets answer at once, by far most of them between two stops; and one whose
-/// targets have all been asked when the stop comes, and answer only after it, long past the timeout.
+/// Two groups: one whose targets answer at once, by far most of them between two stops; and one
+/// whose targets have all been asked when the stop comes, and answer only after it, long past the
+/// timeout.
 #[test]
 fn a_daemon_that_was_stopped_for_a_while_holds_nothing_against_its_targets() {
     const HELD: usize = 100;
@@ -397,8 +399,8 @@ fn a_hundred_thousand_targets_start_within_seconds() {
     assert!(daemon.resident_kib() < 150 * 1_024, "{} KiB", daemon.resident_kib());
 }
 
-/// All answers lie in the sockets before the daemon is run again: more than it has receive buffers, so
-/// that the pool runs dry for certain, and each is more than the pool holds.
+/// All answers lie in the sockets before the daemon is run again: more than it has receive buffers,
+/// so that the pool runs dry for certain, and each is more than the pool holds.
 #[test]
 fn a_pool_of_buffers_that_runs_dry_costs_no_target_its_outcome() {
     const EACH: usize = 300;

@@ -1,6 +1,6 @@
-//! The HTTP check against bytes that nobody chose: nothing panics, and no cut changes an outcome. An
-//! answer in one piece goes another way through the code than one in many, so each holds the other
-//! to its judgement.
+//! The HTTP check against bytes that nobody chose: nothing panics, and no cut changes an outcome.
+//! An answer in one piece goes another way through the code than one in many, so each holds the
+//! other to its judgement.
 
 use proptest::collection::vec;
 use proptest::prelude::*;

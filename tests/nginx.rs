@@ -1,5 +1,5 @@
-//! A real server as the target: nginx of the distribution, on free ports of loopback, with its own log of
-//! what it saw of our probes.
+//! A real server as the target: nginx of the distribution, on free ports of loopback, with its own
+//! log of what it saw of our probes.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -213,7 +213,8 @@ fn tcp_checks_leave_no_trace_in_its_log_and_http_checks_one_line_each() {
     let run = Run::new(&["probe", &targets[0], &targets[1], "--count", "200"]);
     assert_eq!(run.code, Some(0), "{run:?}");
     assert_eq!(nginx.accepted(), 1, "connections of 400 half-open checks");
-    // nginx has one worker, which logs in order: what the TCP checks left would stand before this line.
+    // nginx has one worker, which logs in order: what the TCP checks left would stand before this
+    // line.
     let (_, row) = probe(&format!("http://127.0.0.1:{http}/healthz?x=1"));
     assert_eq!(row["code"], "L7STS");
     let log = wait_for(PATIENCE, || Some(nginx.log()).filter(|log| log.ends_with('\n'))).unwrap();

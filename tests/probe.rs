@@ -1,4 +1,5 @@
-//! `ringcheck probe` as its users run it: the built binary against 65,536 targets of a farm on loopback.
+//! `ringcheck probe` as its users run it: the built binary against 65,536 targets of a farm on
+//! loopback.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -38,9 +39,9 @@ fn whole_range(is_http: bool) {
     let farm = farm(MIX);
     let cidr = format!("127.1.0.0/16:{}", farm.port());
     let protocol = if is_http { "http" } else { "tcp" };
-    // As fast as it goes would be faster than the farm on a busy machine: its backlog would overflow, and
-    // what the kernel drops there is a time-out in truth. What is dropped all the same is sent anew
-    // after 1, 3 and 7 s.
+    // As fast as it goes would be faster than the farm on a busy machine: its backlog would
+    // overflow, and what the kernel drops there is a time-out in truth. What is dropped all the
+    // same is sent anew after 1, 3 and 7 s.
     let pace = ["--rate", "10000", "--timeout", "8s"];
     let run = probe(&[&[&*cidr, "--protocol", protocol, "--format", "json"], &pace[..]].concat());
     assert_eq!(run.code, Some(1), "{}", run.stderr);
@@ -149,7 +150,8 @@ fn targets_come_from_a_file_or_standard_input_too() {
 fn the_exit_status_says_what_came_of_it() {
     let farm = farm("healthy=1");
     let good = format!("127.1.0.1:{}", farm.port());
-    // A link-local address without a zone: the kernel says EINVAL, which is our fault, not a target's.
+    // A link-local address without a zone: the kernel says EINVAL, which is our fault, not a
+    // target's.
     let fault = "[fe80::1]:9";
     let cases: [(&[&str], i32); 9] = [
         (&[&good], 0),

@@ -1,5 +1,6 @@
 //! The engine on the real kernel: the table of scripts that the simulator plays, over loopback, and
-//! what only real sockets can show: what the target sees of a probe, and hostile targets by the hundred.
+//! what only real sockets can show: what the target sees of a probe, and hostile targets by the
+//! hundred.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -66,8 +67,8 @@ fn total(report: &Report) -> Duration {
 const CLOSES: [Close; 2] = [Close::Reset, Close::Graceful];
 const HANDSHAKES: [Handshake; 2] = [Handshake::Half, Handshake::Full];
 
-/// Whether `code` may come of `script`. With a full handshake, an RST that is as fast as our reading of
-/// the connection's result is reported by the connect itself (DESIGN 3.6).
+/// Whether `code` may come of `script`. With a full handshake, an RST that is as fast as our
+/// reading of the connection's result is reported by the connect itself (DESIGN 3.6).
 fn is_expected(script: &Script, code: Code, recipe: &Recipe, resets: &Behaviour) -> bool {
     let raced = recipe.handshake == Handshake::Full && (script.behaviour)(TIMEOUT) == *resets;
     code == script.code || raced && code == Code::L4Con

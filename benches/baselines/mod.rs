@@ -1,8 +1,8 @@
-//! What ringcheck is measured against, in the same run: the same TCP check (connect, then RST) written
-//! plainly on epoll, tokio, tokio-uring, and on a bare io_uring loop with recycled sockets.
+//! What ringcheck is measured against, in the same run: the same TCP check (connect, then RST)
+//! written plainly on epoll, tokio, tokio-uring, and on a bare io_uring loop with recycled sockets.
 //!
-//! The bare ring loop is the floor: no targets, no schedule, no health, no reports. All of them check
-//! addresses of 127.0.0.0/8 behind one listener and count what connected.
+//! The bare ring loop is the floor: no targets, no schedule, no health, no reports. All of them
+//! check addresses of 127.0.0.0/8 behind one listener and count what connected.
 
 #![allow(dead_code, reason = "each bench and example uses its share of the baselines")]
 #![allow(missing_docs, clippy::unwrap_used, reason = "a bench that cannot run should stop")]

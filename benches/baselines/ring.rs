@@ -57,7 +57,8 @@ impl Ring {
         }
     }
 
-    /// Checks one batch of at most as many addresses as there are slots; returns how many connected.
+    /// Checks one batch of at most as many addresses as there are slots; returns how many
+    /// connected.
     pub fn batch(&mut self, addresses: impl Iterator<Item = SocketAddr>) -> usize {
         let mut count = 0;
         for (slot, address) in addresses.take(self.slots).enumerate() {

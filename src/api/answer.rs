@@ -1,8 +1,8 @@
 //! Answers: JSON at once, or in pieces where it is long.
 //!
 //! The control thread does everything in turn, so a long answer is made piece by piece, and between
-//! two pieces the thread does what else is due. A piece is made only when the client has room for it,
-//! so a slow client costs one piece of memory.
+//! two pieces the thread does what else is due. A piece is made only when the client has room for
+//! it, so a slow client costs one piece of memory.
 
 use axum::body::{Body, Bytes};
 use axum::http::header::CONTENT_TYPE;

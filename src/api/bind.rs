@@ -1,8 +1,8 @@
 //! The Unix socket: made with the right mode from the start, never taken from a daemon that lives.
 //!
 //! The socket listens only after its mode and group are set, so neither the umask nor the moment in
-//! between opens it to anybody. The directory is locked meanwhile, so that of two daemons that start
-//! at once one sees the other.
+//! between opens it to anybody. The directory is locked meanwhile, so that of two daemons that
+//! start at once one sees the other.
 
 use crate::limits::API_CONNECTIONS_MAX;
 use nix::errno::Errno;
@@ -55,8 +55,8 @@ pub enum BindError {
     },
 }
 
-/// The socket's name in the file system. To be dropped after the listener: it then removes the file,
-/// unless another daemon answers there by now.
+/// The socket's name in the file system. To be dropped after the listener: it then removes the
+/// file, unless another daemon answers there by now.
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
@@ -69,8 +69,8 @@ impl Drop for SocketFile {
     }
 }
 
-/// A listening socket at `path` with `mode`, whatever the umask, and of `group` (a name or a number).
-/// It does not block, so `tokio::net::UnixListener::from_std` takes it.
+/// A listening socket at `path` with `mode`, whatever the umask, and of `group` (a name or a
+/// number). It does not block, so `tokio::net::UnixListener::from_std` takes it.
 ///
 /// # Errors
 /// See [`BindError`]. A socket that nobody answers on is replaced.

@@ -1,8 +1,8 @@
 //! Where the next page of a listing begins, as a text that clients hand back unread.
 //!
-//! It names the position to go on from, the registry revision in which that position counts, and the
-//! last target of the page: after a reload the page goes on behind that target, wherever it is now; if
-//! it is gone, from the old position.
+//! It names the position to go on from, the registry revision in which that position counts, and
+//! the last target of the page: after a reload the page goes on behind that target, wherever it is
+//! now; if it is gone, from the old position.
 
 use super::query::hex_digit;
 use crate::registry::Members;

@@ -1,7 +1,7 @@
 //! The native API (DESIGN 5.2): what is asked over the socket, answered from the state table.
 //!
 //! Nothing here writes to the table or waits for a worker: every answer is made from the published
-//! view, the records and the history. What changes something (a reload, for now) is handed to
+//! view, the records and the history. What changes something (a reload) is handed to
 //! [`ReloadHandle`]. The server around it is [`serve`].
 
 mod answer;
@@ -58,7 +58,8 @@ impl fmt::Debug for ApiState {
 }
 
 impl ApiState {
-    /// The state of an API that answers from `table`; `file` is the configuration's name in answers.
+    /// The state of an API that answers from `table`; `file` is the configuration's name in
+    /// answers.
     #[must_use]
     pub fn new(table: Arc<StateTable>, reload: Arc<dyn ReloadHandle>, file: String) -> Self {
         Self::with_clocks(table, reload, file, || (monotonic(), wall_ms()))

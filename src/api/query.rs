@@ -1,5 +1,5 @@
-//! Query strings, read strictly: a parameter that is not known, is given twice or is not well encoded
-//! is an error, never a silent default.
+//! Query strings, read strictly: a parameter that is not known, is given twice or is not well
+//! encoded is an error, never a silent default.
 
 use super::error::ApiError;
 use crate::limits::{PAGE_TARGETS_DEFAULT, PAGE_TARGETS_MAX};

@@ -1,9 +1,9 @@
-//! A client's stream as the HTTP library sees it: pauses of a client that reads are bounded, and what
-//! the library says by itself gets a body.
+//! A client's stream as the HTTP library sees it: pauses of a client that reads are bounded, and
+//! what the library says by itself gets a body.
 //!
-//! hyper answers a head that it cannot parse (400, 431) without calling us, and without a body. Such
-//! an answer is a single write of a head with `content-length: 0`; we never write one, so it is told
-//! apart for sure, and replaced by the same status with the error as JSON.
+//! hyper answers a head that it cannot parse (400, 431) without calling us, and without a body.
+//! Such an answer is a single write of a head with `content-length: 0`; we never write one, so it
+//! is told apart for sure, and replaced by the same status with the error as JSON.
 
 use super::error::ApiError;
 use axum::http::StatusCode;

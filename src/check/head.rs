@@ -3,8 +3,8 @@
 //!
 //! Parsing is httparse's. What it does not give is here:
 //!
-//! - **Status lines** are read by a few lines of our own, because httparse refuses some that a check
-//!   must take (DESIGN 3.6): `HTTP/1.7`, and control characters in a reason phrase.
+//! - **Status lines** are read by a few lines of our own, because httparse refuses some that a
+//!   check must take (DESIGN 3.6): `HTTP/1.7`, and control characters in a reason phrase.
 //! - **Pieces.** httparse reads a head from its beginning, so a target that sends it byte by byte
 //!   could make us read all of it for every byte. So only the header line that has not ended yet is
 //!   kept. Whole lines go to httparse at once, behind a status line of ours (and behind a header of

@@ -1,8 +1,8 @@
 //! Health checks as sans-IO state machines: one event in, exactly one action out.
 //!
-//! A [`Check`] is what a group asks of its targets, rendered once when its configuration is taken up.
-//! A [`Probe`] is one run of it. Nothing here reads a clock or opens a socket: the worker feeds events
-//! and carries out actions, so a test is a script of events.
+//! A [`Check`] is what a group asks of its targets, rendered once when its configuration is taken
+//! up. A [`Probe`] is one run of it. Nothing here reads a clock or opens a socket: the worker feeds
+//! events and carries out actions, so a test is a script of events.
 
 pub mod head;
 pub mod http;

@@ -1,8 +1,8 @@
 //! `ringcheck demo`: a farm of loopback targets and the daemon on it.
 //!
-//! Nothing in it is special: it writes a configuration as a user would, and runs the daemon on that,
-//! so that all commands, reload too, work on its socket. It needs no privileges: its refusing targets
-//! are on a port that is held and never listened on.
+//! Nothing in it is special: it writes a configuration as a user would, and runs the daemon on
+//! that, so that all commands, reload too, work on its socket. It needs no privileges: its refusing
+//! targets are on a port that is held and never listened on.
 
 use super::serve::{failure, log};
 use super::{Answer, Exit, Failure, units};

@@ -7,7 +7,8 @@ use super::{Answer, Exit, Failure, Format, table, units};
 use serde::Deserialize;
 use std::io::{self, Write};
 
-/// Show one target: state, reason, last probe, last transitions. Exit status 1 if it is not healthy.
+/// Show one target: state, reason, last probe, last transitions. Exit status 1 if it is not
+/// healthy.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

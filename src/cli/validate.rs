@@ -1,7 +1,7 @@
 //! `ringcheck validate`: checks a configuration and says what it would cost.
 //!
-//! The figures are those of the worst case, in which no target answers and every probe lasts as long
-//! as its timeout: what the daemon must be able to hold for its probes to stay on time.
+//! The figures are those of the worst case, in which no target answers and every probe lasts as
+//! long as its timeout: what the daemon must be able to hold for its probes to stay on time.
 
 use super::{Answer, Exit, Failure, Format, table, units};
 use crate::config::{self, Config, Protocol};
@@ -144,8 +144,8 @@ impl Summary {
         let sum = |figure: fn(&GroupCost<'_>) -> u64| costs.iter().map(figure).sum::<u64>();
         let in_flight_worst = sum(|cost| cost.in_flight_worst);
         let in_flight_capacity = workers * slots;
-        // Probes have direct descriptors, which are no files of the process; but the kernel allows a
-        // ring no more of them than the process may have files.
+        // Probes have direct descriptors, which are no files of the process; but the kernel allows
+        // a ring no more of them than the process may have files.
         let files = API_CONNECTIONS_MAX as u64 + FILES_DAEMON + FILES_PER_WORKER * workers;
         let files_needed = files.max(slots);
         Self {

@@ -1,3 +1,5 @@
+//! The collector against workers that are played by hand.
+
 use super::*;
 use crate::config::{
     ApiConfig, Backend, Config, EngineConfig, GroupConfig, HealthCheck, Lifecycle, Protocol, Rules,

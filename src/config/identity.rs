@@ -40,8 +40,8 @@ pub(crate) fn identity_of(target: &TargetConfig) -> Identity<'_> {
     identity(target.id.as_deref(), target.endpoint)
 }
 
-/// The first bits of an identity, in the same order: unequal ones decide. They lie beside each other
-/// while the list is sorted, so that comparing seldom goes to the targets themselves.
+/// The first bits of an identity, in the same order: unequal ones decide. They lie beside each
+/// other while the list is sorted, so that comparing seldom goes to the targets themselves.
 fn prefix((id, port): Identity<'_>) -> u64 {
     match id {
         Id::V4(bits) => u64::from(bits) << 16 | u64::from(port),

@@ -1,7 +1,7 @@
 //! Configuration: text in, a [`Config`] in which everything is valid out.
 //!
-//! Parse, don't validate: whoever holds a `Config` need not look again. The first thing wrong is the
-//! error, one line with its place and its cure; nothing is half taken.
+//! Parse, don't validate: whoever holds a `Config` need not look again. The first thing wrong is
+//! the error, one line with its place and its cure; nothing is half taken.
 
 pub mod duration;
 mod error;

@@ -1,5 +1,5 @@
-//! The rule sets (DESIGN 3.1): what each of them allows of each setting. Source of `classic`: the AWS
-//! Network Load Balancer guide of 2017-18; of `current`: the ELBv2 API today.
+//! The rule sets (DESIGN 3.1): what each of them allows of each setting. Source of `classic`: the
+//! AWS Network Load Balancer guide of 2017-18; of `current`: the ELBv2 API today.
 
 use super::duration;
 use super::error::ConfigError;

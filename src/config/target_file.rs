@@ -60,8 +60,8 @@ pub enum Item<'a> {
 /// Who takes the items of a file, each with its line.
 pub type TakeItem<'a> = dyn FnMut(Item<'_>, u32) -> Result<(), ConfigError> + 'a;
 
-/// Reads `source`, which is called `file` in errors and has at most `bytes_max` bytes, and hands out
-/// its entries in order. It is JSON if its first characters say so: an array of objects.
+/// Reads `source`, which is called `file` in errors and has at most `bytes_max` bytes, and hands
+/// out its entries in order. It is JSON if its first characters say so: an array of objects.
 ///
 /// # Errors
 /// The first error of the file, or of `take`, which ends the reading.

@@ -1,4 +1,5 @@
-//! Targets as JSON: an array of objects with `id`, `address`, `port`, `zone`, `weight`, `lifecycle`.
+//! Targets as JSON: an array of objects with `id`, `address`, `port`, `zone`, `weight`,
+//! `lifecycle`.
 //!
 //! Read object by object, each handed out before the next one is read. Errors carry the line, and
 //! unknown keys the nearest one, so the objects are taken apart by hand.

@@ -1,5 +1,5 @@
-//! The targets of one group as they are collected: bounded before ranges are expanded, with the place
-//! of each kept until the list is known to be without duplicates.
+//! The targets of one group as they are collected: bounded before ranges are expanded, with the
+//! place of each kept until the list is known to be without duplicates.
 
 use super::TargetConfig;
 use super::error::{ConfigError, Problem};

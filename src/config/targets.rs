@@ -47,7 +47,8 @@ impl fmt::Display for TargetRange {
     }
 }
 
-/// The content of a line of a targets file: without the comment from `#` on and the blanks around it.
+/// The content of a line of a targets file: without the comment from `#` on and the blanks around
+/// it.
 #[must_use]
 pub fn content(line: &str) -> &str {
     line.split('#').next().unwrap_or_default().trim()
@@ -81,7 +82,8 @@ fn split_port(text: &str) -> Result<(&str, Option<&str>), Problem> {
             None => Err(unclosed()),
         };
     }
-    // A colon is an IPv6 address's own, unless it stands behind a prefix length or there is one only.
+    // A colon is an IPv6 address's own, unless it stands behind a prefix length or there is one
+    // only.
     let port_at = match text.find('/') {
         Some(slash) => text[slash..].find(':').map(|colon| slash + colon),
         None => text.find(':').filter(|&colon| !text[colon + 1..].contains(':')),

@@ -1,8 +1,8 @@
 //! The daemon: workers, collector, keeper and API around one state table, from start to clean stop.
 //!
-//! Threads: the workers; `collector`, the table's only writer; `keeper`, the registry's only writer;
-//! and the calling thread, which becomes the control thread inside tokio-uring's runtime, answers the
-//! API and takes signals.
+//! Threads: the workers; `collector`, the table's only writer; `keeper`, the registry's only
+//! writer; and the calling thread, which becomes the control thread inside tokio-uring's runtime,
+//! answers the API and takes signals.
 
 use super::keeper::{Keeper, Request};
 use super::{Engine, EngineError, Plan};

@@ -1,9 +1,9 @@
 //! The keeper of the registry: the one thread that changes it, at start and at each reload.
 //!
-//! Reading a million targets takes a second or two, so it happens here and not on the control thread.
-//! Order of a reload (see also `collector`): files are read and judged whole; the new registry is
-//! installed in the table; then the workers get their commands. A reload that fails anywhere before
-//! the second step has changed nothing.
+//! Reading a million targets takes a second or two, so it happens here and not on the control
+//! thread. Order of a reload (see also `collector`): files are read and judged whole; the new
+//! registry is installed in the table; then the workers get their commands. A reload that fails
+//! anywhere before the second step has changed nothing.
 
 use super::{Engine, EngineError};
 use crate::api::{LastReload, ReloadError, ReloadSummary};
@@ -20,7 +20,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::oneshot;
 
-/// How often targets files are looked at for changes; a changed one is taken within 5 s (DESIGN 5.5).
+/// How often targets files are looked at for changes; a changed one is taken within 5 s (DESIGN
+/// 5.5).
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// What is asked of the keeper.
@@ -104,7 +105,8 @@ impl Keeper {
         stopped
     }
 
-    /// Reloads if a targets file has changed. A missing file is no change: somebody is replacing it.
+    /// Reloads if a targets file has changed. A missing file is no change: somebody is replacing
+    /// it.
     fn look(&mut self) {
         let changed = |(file, known): &(PathBuf, Option<SystemTime>)| {
             let now = changed_at(file);

@@ -1,7 +1,8 @@
 //! Wiring: workers on their threads, and what keeps them fed. No logic of its own.
 //!
-//! An [`Engine`] is N pinned worker threads with a command channel each, and one channel on which all
-//! their batches of reports come. `daemon` runs it for ever, `oneshot` for a list of targets once.
+//! An [`Engine`] is N pinned worker threads with a command channel each, and one channel on which
+//! all their batches of reports come. `daemon` runs it for ever, `oneshot` for a list of targets
+//! once.
 
 pub mod daemon;
 mod keeper;
@@ -163,7 +164,8 @@ impl Engine {
     /// # Errors
     /// As [`Engine::stop`].
     pub fn join(self) -> Result<(), EngineError> {
-        // The receiver goes first: a worker that waits for room in the channel must not wait for ever.
+        // The receiver goes first: a worker that waits for room in the channel must not wait for
+        // ever.
         drop(self.batches);
         let mut result = Ok(());
         for (worker, handle) in self.workers.into_iter().enumerate() {

@@ -20,8 +20,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Plans with what the host gives, and raises the soft file limit to the hard one. `workers` and
-    /// `max_in_flight` (per worker) are what the configuration asks for, if it does.
+    /// Plans with what the host gives, and raises the soft file limit to the hard one. `workers`
+    /// and `max_in_flight` (per worker) are what the configuration asks for, if it does.
     ///
     /// # Errors
     /// Where the configuration asks for more than the host gives.
@@ -43,8 +43,8 @@ impl Plan {
         Ok(Self { workers, slots, cpus, file_limit })
     }
 
-    /// The CPU of worker number `worker`; none where there are more workers than CPUs, which then run
-    /// wherever there is room.
+    /// The CPU of worker number `worker`; none where there are more workers than CPUs, which then
+    /// run wherever there is room.
     #[must_use]
     pub fn cpu(&self, worker: usize) -> Option<usize> {
         if self.workers > self.cpus.len() { None } else { self.cpus.get(worker).copied() }

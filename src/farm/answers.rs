@@ -2,7 +2,8 @@
 
 use super::mix::{Behaviour, Mix};
 
-/// Bytes of one portion of an endless head; the first one alone is over the 16 KiB that a probe takes.
+/// Bytes of one portion of an endless head; the first one alone is over the 16 KiB that a probe
+/// takes.
 const ENDLESS_BYTES: usize = 20 * 1024;
 
 /// What is done with a connection whose request is complete.

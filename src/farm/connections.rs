@@ -1,4 +1,5 @@
-//! The open connections of one thread that are not answered at once: a bounded slab, oldest first out.
+//! The open connections of one thread that are not answered at once: a bounded slab, oldest first
+//! out.
 //!
 //! A key holds slot and serial number, so that an event for a connection that is gone already finds
 //! nothing. Invariant: never more than `max` connections; `ages` holds each open key once, in the

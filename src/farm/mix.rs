@@ -1,9 +1,9 @@
 //! Which target behaves how: a weighted list of behaviours, applied by address.
 //!
 //! Invariant: the behaviour of an address is a pure function of (mix, address), the same one that
-//! the socket filters compute in the kernel: the address as a number, modulo the sum of the weights,
-//! falls into one class after the other in the order of the mix. So neighbouring addresses run
-//! through the whole mix, and a test can say beforehand what a probe must find.
+//! the socket filters compute in the kernel: the address as a number, modulo the sum of the
+//! weights, falls into one class after the other in the order of the mix. So neighbouring addresses
+//! run through the whole mix, and a test can say beforehand what a probe must find.
 
 use std::fmt;
 use std::net::Ipv4Addr;

@@ -1,11 +1,11 @@
 //! Simulated targets on loopback, for `ringcheck farm`, for the demo, for benches and tests.
 //!
 //! One listener on 0.0.0.0:port stands for all 16 million addresses of 127.0.0.0/8; how a target
-//! behaves follows from its address alone ([`Mix::behaviour`]). What can be decided in the kernel is
-//! decided there, by socket filters: silent and refusing targets, and that nothing but 127.0.0.0/8
-//! is served, so that the listener cannot be reached from another host. The rest is one thread with
-//! epoll and canned answers, because it shares its cores with the engine under test. `[::1]:port`, where
-//! the host has IPv6, is one more healthy target.
+//! behaves follows from its address alone ([`Mix::behaviour`]). What can be decided in the kernel
+//! is decided there, by socket filters: silent and refusing targets, and that nothing but
+//! 127.0.0.0/8 is served, so that the listener cannot be reached from another host. The rest is one
+//! thread with epoll and canned answers, because it shares its cores with the engine under test.
+//! `[::1]:port`, where the host has IPv6, is one more healthy target.
 
 mod answers;
 mod connections;

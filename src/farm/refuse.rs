@@ -1,10 +1,10 @@
 //! Refusing targets: a packet socket sees their SYNs, and a raw socket answers each with RST.
 //!
-//! A listener cannot refuse a connection for one address and take it for the next, so the listener's
-//! filter hides those SYNs from TCP, and we send what TCP would have sent: RST+ACK from the
-//! target's address, acknowledging the SYN (RFC 9293, 3.5.2, group 1). A packet socket rather than a
-//! raw one to receive, because its filter runs before the packet is copied, and every packet on the
-//! host passes by here. Both need CAP_NET_RAW.
+//! A listener cannot refuse a connection for one address and take it for the next, so the
+//! listener's filter hides those SYNs from TCP, and we send what TCP would have sent: RST+ACK from
+//! the target's address, acknowledging the SYN (RFC 9293, 3.5.2, group 1). A packet socket rather
+//! than a raw one to receive, because its filter runs before the packet is copied, and every packet
+//! on the host passes by here. Both need CAP_NET_RAW.
 
 use super::mix::{Behaviour, Mix};
 use super::{FarmError, filter};

@@ -2,8 +2,8 @@
 //!
 //! A connection whose request came with it (the usual case, thanks to TCP_DEFER_ACCEPT) is answered
 //! and closed without ever being registered anywhere: four system calls, one more where the mix has
-//! classes to tell apart. Only what must wait goes into epoll and a bounded slab. Nothing blocks, and
-//! whatever a peer does ends at worst its own connection.
+//! classes to tell apart. Only what must wait goes into epoll and a bounded slab. Nothing blocks,
+//! and whatever a peer does ends at worst its own connection.
 
 use super::Counters;
 use super::answers::Answer;

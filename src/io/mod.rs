@@ -1,18 +1,19 @@
 //! The seam between the engine and the world: operations in, completions out, and the clock.
 //!
-//! The world is network *and* time. [`Io`] is all that the worker knows of it; `io::uring` is the real
-//! one, `io::sim` a simulated one that follows from a seed. No other test double exists.
+//! The world is network *and* time. [`Io`] is all that the worker knows of it; `io::uring` is the
+//! real one, `io::sim` a simulated one that follows from a seed. No other test double exists.
 //!
 //! Contract, which both worlds check with assertions where it is cheap:
-//! - A slot is a place for one socket. The backend creates the socket when a slot is first connected,
-//!   and again after [`Op::Close`], after an unexpected error, or when [`Socket`] differs from the last.
-//! - Each `Connect`, `Send` and `Receive` that was submitted brings exactly one [`Completion`] with its
-//!   token. `Cancel`, `Disconnect` and `Close` bring none.
-//! - Operations of one slot are carried out in the order of their submission. `Disconnect` and `Close`
-//!   may be submitted only when no other operation of the slot is in flight; the slot may be connected
-//!   anew in the same batch.
-//! - `Cancel` makes the operation of that token complete soon: with `ECANCELED`, or with what it had
-//!   already come to.
+//! - A slot is a place for one socket. The backend creates the socket when a slot is first
+//!   connected, and again after [`Op::Close`], after an unexpected error, or when [`Socket`]
+//!   differs from the last.
+//! - Each `Connect`, `Send` and `Receive` that was submitted brings exactly one [`Completion`] with
+//!   its token. `Cancel`, `Disconnect` and `Close` bring none.
+//! - Operations of one slot are carried out in the order of their submission. `Disconnect` and
+//!   `Close` may be submitted only when no other operation of the slot is in flight; the slot may
+//!   be connected anew in the same batch.
+//! - `Cancel` makes the operation of that token complete soon: with `ECANCELED`, or with what it
+//!   had already come to.
 //! - Nothing is carried out before [`Io::wait`], which submits all that was pushed and waits once.
 
 pub mod sim;
@@ -34,8 +35,8 @@ pub enum Kind {
     Receive,
 }
 
-/// What ties a completion to its operation. `generation` counts the probes of a slot, so that a stale
-/// completion is told apart from one of the slot's present probe.
+/// What ties a completion to its operation. `generation` counts the probes of a slot, so that a
+/// stale completion is told apart from one of the slot's present probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Token {
     /// The probe slot, below [`Io::capacity`].
@@ -197,9 +198,9 @@ pub trait Io {
     fn submit(&mut self, op: Op<'_>);
 
     /// Carries out what was queued, waits until something completes, a wake-up comes, or `until` is
-    /// reached (an instant that is past means: do not wait), and appends what completed. Brings *all*
-    /// completions that are ready, unless `completions` would grow beyond its capacity by more than
-    /// the backend's own batch.
+    /// reached (an instant that is past means: do not wait), and appends what completed. Brings
+    /// *all* completions that are ready, unless `completions` would grow beyond its capacity by
+    /// more than the backend's own batch.
     ///
     /// # Errors
     /// Only where the world is broken for good; trouble of a single operation is its completion.

@@ -1,9 +1,10 @@
-//! From a configuration and the registry before it to the next registry and what the workers must do.
+//! From a configuration and the registry before it to the next registry and what the workers must
+//! do.
 //!
 //! Both sides of a group are ordered by identity, so old and new are merged in one pass: O(n log n)
 //! in all, for the ordering. A target is the same one as before if its group's name, its id and its
-//! port are; it then keeps its state table id, unless its probes must go elsewhere (another address,
-//! or another port of the health check): that is a new target with an old name.
+//! port are; it then keeps its state table id, unless its probes must go elsewhere (another
+//! address, or another port of the health check): that is a new target with an old name.
 
 use super::members::position_u32;
 use super::{Addition, Change, Group, GroupKey, Home, IdAllocator, Members, Registry};
@@ -15,8 +16,8 @@ use std::sync::Arc;
 
 impl Registry {
     /// The registry of `config`, and what the workers must do to get there from `previous` (none:
-    /// from nothing). `ids` are those that `previous` was built with; what is freed is in quarantine
-    /// until [`IdAllocator::release`] is told of this revision.
+    /// from nothing). `ids` are those that `previous` was built with; what is freed is in
+    /// quarantine until [`IdAllocator::release`] is told of this revision.
     #[must_use]
     pub fn build(
         config: &Config,
@@ -127,8 +128,8 @@ impl Builder<'_> {
         }
     }
 
-    /// For every new position that of the same target in the old group, else `u32::MAX`. Old targets
-    /// that are gone, or whose probes go elsewhere now, are freed.
+    /// For every new position that of the same target in the old group, else `u32::MAX`. Old
+    /// targets that are gone, or whose probes go elsewhere now, are freed.
     fn merge(&mut self, old: &Group, new: &Group) -> Vec<u32> {
         let mut same = vec![u32::MAX; new.members.len()];
         let mut news = new.members.sorted().iter().copied().peekable();

@@ -1,5 +1,5 @@
-//! The guard against a reload that would empty a group by mistake: a truncated file, a failed export
-//! (DESIGN 5.1, 5.5).
+//! The guard against a reload that would empty a group by mistake: a truncated file, a failed
+//! export (DESIGN 5.1, 5.5).
 
 use super::{Group, Registry};
 use crate::config::identity::identity_of;

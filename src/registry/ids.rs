@@ -1,9 +1,10 @@
-//! Dense numbers for targets and groups, reused only when nobody can mean the former owner any more.
+//! Dense numbers for targets and groups, reused only when nobody can mean the former owner any
+//! more.
 //!
-//! A number that a reload frees is quarantined with that reload's revision. A worker that has carried
-//! the revision out will not report on the number again, so once all of them have
-//! ([`IdAllocator::release`]) it may have a new owner. Invariant: a number is in use, in quarantine or
-//! free, never two of these.
+//! A number that a reload frees is quarantined with that reload's revision. A worker that has
+//! carried the revision out will not report on the number again, so once all of them have
+//! ([`IdAllocator::release`]) it may have a new owner. Invariant: a number is in use, in quarantine
+//! or free, never two of these.
 
 use super::GroupKey;
 use crate::report::TargetId;
@@ -39,7 +40,8 @@ impl IdAllocator {
         self.groups.release(revision);
     }
 
-    /// One more than the largest target id ever handed out: the size of a table that holds them all.
+    /// One more than the largest target id ever handed out: the size of a table that holds them
+    /// all.
     #[must_use]
     pub const fn target_bound(&self) -> usize {
         self.targets.next as usize

@@ -1,5 +1,5 @@
-//! The targets of one group, packed: 28 bytes per target, and 9 more where zones, ids and lifecycles
-//! are given (besides the text of the ids themselves).
+//! The targets of one group, packed: 28 bytes per target, and 9 more where zones, ids and
+//! lifecycles are given (besides the text of the ids themselves).
 //!
 //! No target owns a string: zones are interned, ids that are addresses are not stored, and the ids
 //! that were given lie one after another in one text. The index by id is a sorted permutation.

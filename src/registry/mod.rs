@@ -1,6 +1,6 @@
 //! All targets of one configuration, dense and immutable: what the table, the workers and the API
-//! agree on. A reload builds a new registry from the old one, so that a target keeps its id, and says
-//! what the workers must add, remove and change.
+//! agree on. A reload builds a new registry from the old one, so that a target keeps its id, and
+//! says what the workers must add, remove and change.
 
 mod build;
 mod guard;
@@ -22,7 +22,8 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GroupKey(pub u32);
 
-/// Where a target stands: its group's place in [`Registry::groups`] and its place among the members.
+/// Where a target stands: its group's place in [`Registry::groups`] and its place among the
+/// members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Home {
     /// Index into [`Registry::groups`]; `u32::MAX`: the id is not in use.

@@ -2,9 +2,9 @@
 //!
 //! An event names its target by itself (group, id, address), because it outlives the target. Each
 //! place of the ring is an `ArcSwapOption`: a reader gets a whole event or none, and what was
-//! overwritten meanwhile is seen by its sequence number. Places are allocated in chunks when they are
-//! first used. Events of one target are found through chains by a hash of its id, so that the answer
-//! for one target does not read the whole ring.
+//! overwritten meanwhile is seen by its sequence number. Places are allocated in chunks when they
+//! are first used. Events of one target are found through chains by a hash of its id, so that the
+//! answer for one target does not read the whole ring.
 
 use crate::endpoint::Endpoint;
 use crate::health::Transition;

@@ -1,9 +1,9 @@
 //! The state table: what is known of every target, in 24 bytes each, read without locks.
 //!
-//! The collector is the only writer; the API and everybody else read. Records lie in chunks that never
-//! move and are allocated when an id in them is first used. What hangs together (registry and group
-//! sets) is published as one [`View`]: a reader that holds a view sees positions and sets that fit.
-//! A view that was replaced stays readable, but is no longer kept up.
+//! The collector is the only writer; the API and everybody else read. Records lie in chunks that
+//! never move and are allocated when an id in them is first used. What hangs together (registry and
+//! group sets) is published as one [`View`]: a reader that holds a view sees positions and sets
+//! that fit. A view that was replaced stays readable, but is no longer kept up.
 
 mod history;
 mod record;

@@ -6,14 +6,15 @@
 //! phases   total 16 | first byte 16 | tls 16 | connect 16
 //! ```
 //!
-//! An unhealthy target is explained by its last *failing* outcome, also after a pass or a local fault.
-//! The HTTP status of that failure stands in the field that the outcome after it leaves empty: a pass
-//! has no detail, a local fault no status.
+//! An unhealthy target is explained by its last *failing* outcome, also after a pass or a local
+//! fault. The HTTP status of that failure stands in the field that the outcome after it leaves
+//! empty: a pass has no detail, a local fault no status.
 //!
-//! Each word is whole by itself, so a verdict (state, code, status, detail, since) is never torn. The
-//! three together are a sequence lock (Hans Boehm, "Can seqlocks get along with programming language
-//! memory models?", 2012): the writer marks `last` before it touches the others, the reader looks at
-//! `last` before and after. A reader never waits: after [`READS_MAX`] tries it takes what it has.
+//! Each word is whole by itself, so a verdict (state, code, status, detail, since) is never torn.
+//! The three together are a sequence lock (Hans Boehm, "Can seqlocks get along with programming
+//! language memory models?", 2012): the writer marks `last` before it touches the others, the
+//! reader looks at `last` before and after. A reader never waits: after [`READS_MAX`] tries it
+//! takes what it has.
 //!
 //! Precision: times are milliseconds; phases keep 12 significant bits (an error below 0.025 %).
 //! A record of zeros is that of a target that nothing is known of.
@@ -247,8 +248,8 @@ fn unpack_phases(word: u64) -> Phases {
 const ABSENT: u16 = 0xFFFF;
 const MANTISSA_BITS: u32 = 11;
 
-/// A time in 16 bits: 5 of exponent, 11 of mantissa with a hidden bit; exact below 4096, else rounded
-/// to the nearest of 12 significant bits.
+/// A time in 16 bits: 5 of exponent, 11 of mantissa with a hidden bit; exact below 4096, else
+/// rounded to the nearest of 12 significant bits.
 #[expect(clippy::cast_possible_truncation, reason = "12 significant bits, the top one hidden")]
 fn pack_float(us: u32) -> u16 {
     let us = u64::from(us);

@@ -1,8 +1,8 @@
 //! The members of one group by shown state and by code: bit sets and counts.
 //!
 //! They make "who is not normal" cost what it returns: words without a hit are skipped whole. A set
-//! that never had a member takes no memory. One writer; readers see each word as it is now. A member
-//! that changes its state stands for a moment in both sets, never in none.
+//! that never had a member takes no memory. One writer; readers see each word as it is now. A
+//! member that changes its state stands for a moment in both sets, never in none.
 
 use crate::outcome::{Code, TABLE};
 use crate::table::ShownState;

@@ -6,7 +6,8 @@ use crate::report::TargetId;
 use crate::schedule::First;
 use std::sync::Arc;
 
-/// One command. Lists hold at most [`crate::limits::COMMAND_TARGETS`], so that none stalls the loop.
+/// One command. Lists hold at most [`crate::limits::COMMAND_TARGETS`], so that none stalls the
+/// loop.
 #[derive(Clone, Debug)]
 pub enum Command {
     /// A new or changed recipe; its targets keep their state and restart their streaks.

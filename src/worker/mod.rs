@@ -1,5 +1,5 @@
-//! One core of the engine: a worker owns its shard outright (schedule, health, probe slots, world), so
-//! there are no locks and a target's state has a single writer.
+//! One core of the engine: a worker owns its shard outright (schedule, health, probe slots, world),
+//! so there are no locks and a target's state has a single writer.
 //!
 //! The loop of one turn: take commands, start what is due, submit and wait once, handle what
 //! completed, expire deadlines, report. The worker knows the [`Io`] trait and never the ring; the
@@ -285,10 +285,10 @@ impl<I: Io> Worker<I> {
         called
     }
 
-    /// Judges how this turn's wait went. What the worker overslept beyond what it asked for was lost as
-    /// well. Nobody can tell whether that was before its operations were carried out or after, so as
-    /// much of the wait itself is given back too. Of each turn [`OVERSLEPT`] counts, so that deadlines
-    /// come all the same.
+    /// Judges how this turn's wait went. What the worker overslept beyond what it asked for was
+    /// lost as well. Nobody can tell whether that was before its operations were carried out or
+    /// after, so as much of the wait itself is given back too. Of each turn [`OVERSLEPT`] counts,
+    /// so that deadlines come all the same.
     fn woken(&mut self, called: Instant, until: Instant) {
         self.now = self.io.now();
         let overslept = self.now.since(called.max(until));
@@ -361,8 +361,8 @@ impl<I: Io> Worker<I> {
         Blocked::Not
     }
 
-    /// No slot is free: targets that have waited for a whole interval come to a local fault, so that
-    /// what they show is not older than it seems. One-shot runs wait for as long as it takes.
+    /// No slot is free: targets that have waited for a whole interval come to a local fault, so
+    /// that what they show is not older than it seems. One-shot runs wait for as long as it takes.
     fn give_up(&mut self, now: Instant) {
         if self.options.rounds.is_some() {
             return;

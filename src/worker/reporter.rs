@@ -1,8 +1,9 @@
-//! A worker's end of the channel to the collector: reports go out in batches by size or by delay, and
-//! a collector that is behind costs neither the loop a wait nor a transition.
+//! A worker's end of the channel to the collector: reports go out in batches by size or by delay,
+//! and a collector that is behind costs neither the loop a wait nor a transition.
 //!
-//! A full channel makes the worker hold its reports back, the newest per target (DESIGN 6), and every
-//! report that carries a transition. At [`REPORTS_HELD_MAX`] the worker starts no more probes.
+//! A full channel makes the worker hold its reports back, the newest per target (DESIGN 6), and
+//! every report that carries a transition. At [`REPORTS_HELD_MAX`] the worker starts no more
+//! probes.
 
 use crate::limits::{BATCH_DELAY, BATCH_REPORTS, REPORTS_HELD_MAX};
 use crate::report::{Batch, Report, TargetId};
@@ -77,7 +78,8 @@ impl Reporter {
         false
     }
 
-    /// Notes that the commands of this revision have been carried out; goes out with the next batch.
+    /// Notes that the commands of this revision have been carried out; goes out with the next
+    /// batch.
     pub fn revision(&mut self, revision: u64, now: Instant) {
         self.pending.revision = revision;
         self.due.get_or_insert(now + BATCH_DELAY);

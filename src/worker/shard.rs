@@ -1,7 +1,7 @@
 //! The targets of one worker, as a structure of arrays by their index in the shard.
 //!
-//! 32 bytes a target besides the wheel's. Indices are dense and reused; a target that is removed while
-//! its probe runs keeps its index until the probe is over.
+//! 32 bytes a target besides the wheel's. Indices are dense and reused; a target that is removed
+//! while its probe runs keeps its index until the probe is over.
 
 use crate::endpoint::Endpoint;
 use crate::health::Health;
@@ -24,8 +24,8 @@ pub(super) struct Shard {
 const NOBODY: TargetId = TargetId(u32::MAX);
 
 impl Shard {
-    /// Makes room for `more` targets at once, so that adding them moves memory at most once; returns
-    /// what [`Shard::slots`] will then be.
+    /// Makes room for `more` targets at once, so that adding them moves memory at most once;
+    /// returns what [`Shard::slots`] will then be.
     pub(super) fn reserve(&mut self, more: usize) -> u32 {
         let more = more.saturating_sub(self.vacant.len());
         self.targets.reserve_exact(more);

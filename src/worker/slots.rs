@@ -1,9 +1,9 @@
 //! The probe slots of one worker: a small pool of sockets, each with the probe that it is lent to.
 //!
-//! Invariants: a slot is free only when no operation of it is in flight; it is on exactly one free list
-//! or in use; its generation counts its probes, so that a completion of an earlier one is recognised.
-//! Freed slots are taken again last in, first out, by sort of socket: the pool stays small and warm,
-//! and a recycled socket already has the options that the probe needs.
+//! Invariants: a slot is free only when no operation of it is in flight; it is on exactly one free
+//! list or in use; its generation counts its probes, so that a completion of an earlier one is
+//! recognised. Freed slots are taken again last in, first out, by sort of socket: the pool stays
+//! small and warm, and a recycled socket already has the options that the probe needs.
 
 use crate::check::Probe;
 use crate::io::{Kind, Socket, Token};

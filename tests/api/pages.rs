@@ -71,7 +71,8 @@ async fn targets_that_change_their_state_between_pages_move_no_other() {
 async fn a_cursor_goes_on_behind_its_target_after_a_reload() {
     let mut world = World::start();
     let mut reloaded = false;
-    // The first 16 targets leave; the page's last target moves up by 16, the next page goes on there.
+    // The first 16 targets leave; the page's last target moves up by 16, the next page goes on
+    // there.
     let seen = walk(&mut world, "limit=100", |world| {
         if !reloaded {
             world.install_with_big(

@@ -1,5 +1,5 @@
-//! A daemon without an engine: a table filled by hand, and the API on a socket in a directory of its
-//! own.
+//! A daemon without an engine: a table filled by hand, and the API on a socket in a directory of
+//! its own.
 
 use ringcheck::api::{
     ApiState, LastReload, ReloadError, ReloadFuture, ReloadHandle, ReloadSummary, SocketFile, bind,
@@ -280,7 +280,8 @@ impl World {
             let stats = Some(Box::new(stats.clone()));
             self.collector.apply(Batch { worker, revision: 1, reports, stats }, NOW);
         }
-        // The second batch came within the same second as the first, so its figures wait for a tick.
+        // The second batch came within the same second as the first, so its figures wait for a
+        // tick.
         self.collector.tick(NOW + Duration::from_secs(1));
     }
 }

@@ -52,8 +52,8 @@ fn a_stopped_worker_blames_nobody() {
     }
 }
 
-/// A timeout is given back what a stop took from it, and no more: a probe that started after the stop
-/// has lost nothing.
+/// A timeout is given back what a stop took from it, and no more: a probe that started after the
+/// stop has lost nothing.
 #[test]
 fn a_stopped_worker_still_notices_timeouts() {
     let stop = Duration::from_secs(2);

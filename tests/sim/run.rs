@@ -93,7 +93,8 @@ impl<'a> Run<'a> {
                 endpoint: target.address.into(),
                 hash,
             });
-            // DESIGN 3.4: over the interval at the start of a daemon, within min(interval, 1 s) later.
+            // DESIGN 3.4: over the interval at the start of a daemon, within min(interval, 1 s)
+            // later.
             let interval = millis(scenario.recipes[target.group].interval);
             let window = if later { interval.min(1_000) } else { interval };
             self.checks.truths[index as usize].due = Some(now + hash % window);

@@ -1,8 +1,9 @@
-//! What must hold of every run: each report is compared with what the network saw and with the rules.
+//! What must hold of every run: each report is compared with what the network saw and with the
+//! rules.
 //!
-//! The due times are reckoned here from the rules (DESIGN 3.4), not taken from the worker: the first
-//! lies on the target's phase, the next is the first of that grid behind the last one that is not past
-//! when the probe is over.
+//! The due times are reckoned here from the rules (DESIGN 3.4), not taken from the worker: the
+//! first lies on the target's phase, the next is the first of that grid behind the last one that is
+//! not past when the probe is over.
 
 use crate::scenario::{Doubts, Scenario, Target};
 use ringcheck::health::{Health, Observed, Thresholds};
@@ -57,7 +58,8 @@ impl Truth {
         }
     }
 
-    /// Takes one report in, `stopped` being [`ringcheck::io::sim::Sim::stopped`] by now; returns the lateness of its probe's start, where it had one.
+    /// Takes one report in, `stopped` being [`ringcheck::io::sim::Sim::stopped`] by now; returns
+    /// the lateness of its probe's start, where it had one.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -121,8 +123,9 @@ impl Truth {
         Ok(start.at.since(due_at))
     }
 
-    /// A timeout is told when it is over: not before, and not much later unless the worker was stopped
-    /// meanwhile. Then it is given back what it lost, and as much again for what it cannot know.
+    /// A timeout is told when it is over: not before, and not much later unless the worker was
+    /// stopped meanwhile. Then it is given back what it lost, and as much again for what it cannot
+    /// know.
     fn in_time(&self, report: &Report, stopped: Duration) -> Result<(), String> {
         if report.outcome.detail != Detail::None
             || !matches!(report.outcome.code, Code::L4Tout | Code::L7Tout)

@@ -1,5 +1,5 @@
-//! `ringcheck serve` as a process of its own, on files in a directory of its own, and a client for its
-//! socket. Whatever becomes of the test, the process does not outlive it.
+//! `ringcheck serve` as a process of its own, on files in a directory of its own, and a client for
+//! its socket. Whatever becomes of the test, the process does not outlive it.
 
 use super::command::RINGCHECK;
 use super::wait_for;
@@ -169,7 +169,8 @@ pub(crate) fn resident_kib(status: &str) -> u64 {
     line.trim().trim_end_matches(" kB").trim().parse().unwrap()
 }
 
-/// One request over the socket: status and body. HTTP/1.0, so that the answer ends with the connection.
+/// One request over the socket: status and body. HTTP/1.0, so that the answer ends with the
+/// connection.
 pub(crate) fn request(
     socket: &Path,
     method: &str,

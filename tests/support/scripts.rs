@@ -1,8 +1,9 @@
 //! One table of what targets do and what must be said of it (DESIGN 3.3, 3.6), for the simulated
 //! network and for real sockets alike.
 //!
-//! A behaviour is plain data; it is made for a timeout, so that both worlds can choose how long they
-//! want to wait: what must be in time is done within a quarter of it, what must not is never done.
+//! A behaviour is plain data; it is made for a timeout, so that both worlds can choose how long
+//! they want to wait: what must be in time is done within a quarter of it, what must not is never
+//! done.
 
 use nix::errno::Errno;
 use ringcheck::check::Check;

@@ -1,5 +1,5 @@
-//! Scripted targets on real sockets of loopback: what `io::sim` plays by its seed, this plays to the
-//! kernel. One thread with poll(2) is enough, and all the targets that a test needs share it.
+//! Scripted targets on real sockets of loopback: what `io::sim` plays by its seed, this plays to
+//! the kernel. One thread with poll(2) is enough, and all the targets that a test needs share it.
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ringcheck::io::sim::{Behaviour, End, Starts, Step, Talk};

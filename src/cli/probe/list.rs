@@ -82,7 +82,8 @@ impl Targets {
         Ok(())
     }
 
-    /// Whether a target at `first` goes on where the last entry ends, so that it needs none of its own.
+    /// Whether a target at `first` goes on where the last entry ends, so that it needs none of its
+    /// own.
     fn extends_last(&self, first: u128, port: u16, recipe: u32) -> bool {
         self.entries.last().is_some_and(|last| {
             let next = last.first.checked_add(u128::from(self.count - last.start));

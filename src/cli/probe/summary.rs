@@ -90,7 +90,8 @@ impl Summary {
         )
     }
 
-    /// The exit status (DESIGN 3.6): 3 where whatever did not pass was our own fault, with the cure.
+    /// The exit status (DESIGN 3.6): 3 where whatever did not pass was our own fault, with the
+    /// cure.
     pub fn answer(&self) -> Answer {
         if self.count(Class::Fail) > 0 {
             return Ok(Exit::Bad);

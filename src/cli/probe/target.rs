@@ -73,7 +73,8 @@ fn parse_plain<'a>(
             Ok(Target { scheme, place: found, is_range, path: None })
         }
         Err(problem) => match place.split_once('/') {
-            // A range that is wrong has a problem of its own; this one is of an address with a path.
+            // A range that is wrong has a problem of its own; this one is of an address with a
+            // path.
             Some((host, path)) if place_of(host).is_ok() && !is_prefix(path) => Err(Problem::new(
                 format!("target {} has a path, but is not HTTP", quoted(text)),
                 "write http:// before it, or leave the path out",

@@ -1,4 +1,5 @@
-//! What is going to happen, ordered by virtual time and, at one instant, by the order of its making.
+//! What is going to happen, ordered by virtual time and, at one instant, by the order of its
+//! making.
 
 use super::slot::Fact;
 use crate::io::Kind;

@@ -8,7 +8,8 @@ use std::time::Duration;
 /// What a probe met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// The peer's behaviour, by its place in the outermost list of behaviours (0: there is no list).
+    /// The peer's behaviour, by its place in the outermost list of behaviours (0: there is no
+    /// list).
     Peer(u16),
     /// A fault of the checker itself; no packet left.
     Fault(Errno),
@@ -72,7 +73,8 @@ impl Ledger {
         self.starts
     }
 
-    /// Probes whose connection neither failed nor was given up (by a cancel, a disconnect, a close).
+    /// Probes whose connection neither failed nor was given up (by a cancel, a disconnect, a
+    /// close).
     #[must_use]
     pub const fn open(&self) -> u64 {
         self.open

@@ -5,9 +5,9 @@
 //! [`Behaviour`]; [`Faults`] make the checker's own machine fail; the [`Ledger`] remembers what the
 //! network saw. What breaks the contract of [`crate::io`] panics, with seed, virtual time and slot.
 //!
-//! It is stricter than a kernel where the contract is silent on purpose: a held-back ACK does not keep
-//! a peer from speaking at once, completions of one instant come in the order of their making, and
-//! which of two results a cancelled operation has is a matter of the seed.
+//! It is stricter than a kernel where the contract is silent on purpose: a held-back ACK does not
+//! keep a peer from speaking at once, completions of one instant come in the order of their making,
+//! and which of two results a cancelled operation has is a matter of the seed.
 
 mod buffer;
 mod event;

@@ -1,5 +1,5 @@
-//! What a target does when it is probed, as plain data: the simulated network plays it, and so can a
-//! real listener on loopback, so that one table of scripts serves both worlds.
+//! What a target does when it is probed, as plain data: the simulated network plays it, and so can
+//! a real listener on loopback, so that one table of scripts serves both worlds.
 
 use crate::rng::Rng;
 use crate::time::Instant;
@@ -138,8 +138,8 @@ impl Behaviour {
         if bytes.is_empty() { Vec::new() } else { vec![Step::Send(bytes.into())] }
     }
 
-    /// What holds for a connection that starts at `at`, and its place in the outermost list (0 where
-    /// there is none). Never `Scheduled` or `Random`, as long as no list is empty.
+    /// What holds for a connection that starts at `at`, and its place in the outermost list (0
+    /// where there is none). Never `Scheduled` or `Random`, as long as no list is empty.
     #[must_use]
     pub fn resolve(&self, at: Instant, rng: &mut Rng) -> (u16, &Self) {
         let (index, inner) = match self {

@@ -1,5 +1,6 @@
-//! One probe slot as the backend sees it, and the part of the contract of [`crate::io`] that is about
-//! the order of a slot's operations. A violation is a sentence; [`super::Sim`] panics with it.
+//! One probe slot as the backend sees it, and the part of the contract of [`crate::io`] that is
+//! about the order of a slot's operations. A violation is a sentence; [`super::Sim`] panics with
+//! it.
 
 use super::wire::Wire;
 use crate::io::{Kind, Socket, Token};

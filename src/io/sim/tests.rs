@@ -1,5 +1,5 @@
-//! The simulated world itself: each behaviour gives the right completions, a seed repeats them, each
-//! fault happens, and each violation of the contract panics.
+//! The simulated world itself: each behaviour gives the right completions, a seed repeats them,
+//! each fault happens, and each violation of the contract panics.
 
 use super::peer::OK;
 use super::slot::Flight;
@@ -49,7 +49,8 @@ impl World {
         self.sim.submit(Op::Cancel { token: self.token(kind) });
     }
 
-    /// Waits for at most `ms`, and tells what came in words: `connected`, `sent`, bytes, `end`, errno.
+    /// Waits for at most `ms`, and tells what came in words: `connected`, `sent`, bytes, `end`,
+    /// errno.
     fn wait(&mut self, ms: u64) -> Vec<String> {
         let mut completions = Vec::new();
         let until = self.sim.clock() + Duration::from_millis(ms);

@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 /// The ring of buffers and the buffers themselves. Invariant: a buffer is either in the ring (the
 /// kernel may write to it) or lent to the worker (`lent`), never both.
 pub(super) struct Buffers {
-    /// [`RECEIVE_BUFFERS`] entries, page-aligned as the kernel demands; its first entry holds the tail.
+    /// [`RECEIVE_BUFFERS`] entries, page-aligned as the kernel demands; its first entry holds the
+    /// tail.
     ring: *mut BufRingEntry,
     /// [`RECEIVE_BUFFERS`] times [`RECEIVE_BUFFER_BYTES`].
     bytes: *mut u8,
@@ -63,8 +64,8 @@ impl Buffers {
         let len = (buffer.len as usize).min(RECEIVE_BUFFER_BYTES);
         assert!(usize::from(buffer.id) < ENTRIES, "no such buffer");
         // SAFETY: the id was checked, so start and length lie within the allocation, which was
-        // initialised with zeros; the kernel does not write to a buffer that is not in the ring, and
-        // `recycle` takes `&mut self`, so it cannot get there while this borrow lives.
+        // initialised with zeros; the kernel does not write to a buffer that is not in the ring,
+        // and `recycle` takes `&mut self`, so it cannot get there while this borrow lives.
         unsafe {
             let start = self.bytes.add(usize::from(buffer.id) * RECEIVE_BUFFER_BYTES);
             std::slice::from_raw_parts(start, len)
@@ -80,8 +81,9 @@ impl Buffers {
     pub(super) fn recycle(&mut self, id: u16) {
         let lent = std::mem::replace(&mut self.lent[usize::from(id)], false);
         assert!(lent, "buffer {id} is in the ring already");
-        // SAFETY: `id` is below ENTRIES (indexed above) and the masked tail too, so both stay within
-        // their allocations; the kernel reads entries below the tail only, so this one is ours.
+        // SAFETY: `id` is below ENTRIES (indexed above) and the masked tail too, so both stay
+        // within their allocations; the kernel reads entries below the tail only, so this one is
+        // ours.
         unsafe {
             let start = self.bytes.add(usize::from(id) * RECEIVE_BUFFER_BYTES);
             let entry = &mut *self.ring.add(usize::from(self.tail) & (ENTRIES - 1));
@@ -90,8 +92,8 @@ impl Buffers {
             entry.set_bid(id);
         }
         self.tail = self.tail.wrapping_add(1);
-        // SAFETY: the tail lies in the first entry of the ring, is aligned to two bytes, and is read by
-        // the kernel with acquire semantics; we are its only writer.
+        // SAFETY: the tail lies in the first entry of the ring, is aligned to two bytes, and is
+        // read by the kernel with acquire semantics; we are its only writer.
         unsafe {
             let tail = BufRingEntry::tail(self.ring).cast_mut();
             AtomicU16::from_ptr(tail).store(self.tail, Ordering::Release);

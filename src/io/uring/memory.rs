@@ -1,4 +1,5 @@
-//! What the kernel reads and writes while operations are in flight: owned in one place, never moved.
+//! What the kernel reads and writes while operations are in flight: owned in one place, never
+//! moved.
 
 use super::buffers::Buffers;
 use nix::libc;

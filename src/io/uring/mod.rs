@@ -1,10 +1,10 @@
 //! The real world: TCP sockets on io_uring, one ring per worker thread.
 //!
-//! Why so (docs/PERFORMANCE.md has the figures): sockets are direct descriptors that are created once per
-//! slot and recycled by `CONNECT(AF_UNSPEC)`, which sends RST, keeps the socket's options and picks a fresh
-//! source port; operations are unlinked, because the kernel attempts them in the order of submission
-//! and each link would cost a second pass; one `io_uring_enter` a turn submits and waits, bounded by
-//! an absolute deadline; there is no kernel timer per probe.
+//! Why so (docs/PERFORMANCE.md has the figures): sockets are direct descriptors that are created
+//! once per slot and recycled by `CONNECT(AF_UNSPEC)`, which sends RST, keeps the socket's options
+//! and picks a fresh source port; operations are unlinked, because the kernel attempts them in the
+//! order of submission and each link would cost a second pass; one `io_uring_enter` a turn submits
+//! and waits, bounded by an absolute deadline; there is no kernel timer per probe.
 //!
 //! `unsafe` lives in this folder only. What it must uphold:
 //! - Memory that the kernel reads or writes after submission (request bytes, addresses, receive
@@ -65,7 +65,8 @@ mod enter {
     pub(super) const NO_IOWAIT: u32 = 1 << 7;
 }
 
-/// Low bytes of the `user_data` of operations that are the backend's own affair; [`Token`]s use 0-2.
+/// Low bytes of the `user_data` of operations that are the backend's own affair; [`Token`]s use
+/// 0-2.
 mod tag {
     pub(super) const SOCKET: u8 = 0xF0;
     pub(super) const OPTION: u8 = 0xF1;
@@ -275,8 +276,8 @@ impl Uring {
             Timespec::new().sec(nanos / 1_000_000_000).nsec((nanos % 1_000_000_000) as u32);
         let min_wait = if want > 1 && until > PAST { MIN_WAIT_US } else { 0 };
         let args = SubmitArgs::new().timespec(&deadline).min_wait_usec(min_wait);
-        // SAFETY: with EXT_ARG the argument is an io_uring_getevents_arg, which SubmitArgs is by its
-        // representation; it and the timespec live until the call returns.
+        // SAFETY: with EXT_ARG the argument is an io_uring_getevents_arg, which SubmitArgs is by
+        // its representation; it and the timespec live until the call returns.
         let result = unsafe {
             self.ring.submitter().enter(queued as u32, want as u32, self.enter_flags, Some(&args))
         };
@@ -351,7 +352,8 @@ impl Uring {
                 socket.sort = None;
                 socket.fault = Some(Errno::from_raw(-result));
             }
-            // The socket would not let go of its connection, or lacks an option: a fresh one next time.
+            // The socket would not let go of its connection, or lacks an option: a fresh one next
+            // time.
             tag::DISCONNECT | tag::OPTION => self.sockets[slot as usize].sort = None,
             // A cancel finds nothing where the operation had just completed; a close finds nothing
             // where the socket could not be created.
@@ -408,9 +410,10 @@ impl Io for Uring {
         let want = std::mem::take(&mut self.fresh).clamp(1, WANT_MAX);
         self.enter(want, until)?;
         self.reap(completions);
-        // One enter runs only so much deferred work: take the rest too, so that no deadline is judged
-        // while an answer lies unread. The flag may be stale (the kernel sets it after it has queued
-        // work, which may have been run by then), so an enter that brings nothing ends this.
+        // One enter runs only so much deferred work: take the rest too, so that no deadline is
+        // judged while an answer lies unread. The flag may be stale (the kernel sets it after it
+        // has queued work, which may have been run by then), so an enter that brings nothing ends
+        // this.
         let mut taken = 0;
         while completions.len() > taken && self.ring.submission().taskrun() && taken < REAP_MAX {
             taken = completions.len();
@@ -432,8 +435,8 @@ impl Io for Uring {
 }
 
 impl Drop for Uring {
-    /// Gets every operation back before the memory that it uses is freed. The kernel finishes them by
-    /// itself when a ring closes, but not before `close` returns.
+    /// Gets every operation back before the memory that it uses is freed. The kernel finishes them
+    /// by itself when a ring closes, but not before `close` returns.
     fn drop(&mut self) {
         /// How long that may take. Cancelling 16,384 operations takes milliseconds.
         const PATIENCE: Duration = Duration::from_secs(1);
@@ -454,7 +457,8 @@ impl Drop for Uring {
             }
         }
         if self.in_flight == 0 {
-            // SAFETY: no operation that could touch the memory is left, and `memory` is not used again.
+            // SAFETY: no operation that could touch the memory is left, and `memory` is not used
+            // again.
             unsafe { ManuallyDrop::drop(&mut self.memory) };
         }
     }

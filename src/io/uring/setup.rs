@@ -1,4 +1,5 @@
-//! Building a ring: flags, the features that we need, and what to tell a person where one is missing.
+//! Building a ring: flags, the features that we need, and what to tell a person where one is
+//! missing.
 
 use super::BUFFER_GROUP;
 use super::memory::Memory;
@@ -77,15 +78,16 @@ pub(super) fn build(capacity: u32) -> Result<(IoUring, Memory), Unsupported> {
     let ring = ring(capacity)?;
     require(&ring)?;
     let submitter = ring.submitter();
-    // No operation of ours needs the kernel's worker threads; should one ever, there are few of them.
+    // No operation of ours needs the kernel's worker threads; should one ever, there are few of
+    // them.
     register("limit io-wq workers", submitter.register_iowq_max_workers(&mut [1, 1]))?;
     register(
         &format!("cannot register {capacity} direct descriptors"),
         submitter.register_files_sparse(capacity),
     )?;
     let memory = Memory::new(capacity);
-    // SAFETY: the ring of buffers is page-aligned, has that many entries, and is freed only after the
-    // io_uring instance no longer uses it (see `Drop for Uring`).
+    // SAFETY: the ring of buffers is page-aligned, has that many entries, and is freed only after
+    // the io_uring instance no longer uses it (see `Drop for Uring`).
     let registered = unsafe {
         let address = memory.buffers.ring_address();
         submitter.register_buf_ring_with_flags(address, RECEIVE_BUFFERS, BUFFER_GROUP, 0)

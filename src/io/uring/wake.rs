@@ -25,8 +25,8 @@ impl Waker {
 
     /// Makes the worker's present or next wait return at once.
     pub fn wake(&self) {
-        // The only error of a blocking eventfd is a counter that is full, and then it wakes already;
-        // it cannot get there, because each wake-up adds one and each wait takes all.
+        // The only error of a blocking eventfd is a counter that is full, and then it wakes
+        // already; it cannot get there, because each wake-up adds one and each wait takes all.
         let result = self.0.write(1);
         debug_assert!(matches!(result, Ok(_) | Err(Errno::EAGAIN)));
     }
