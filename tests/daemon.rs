@@ -331,7 +331,8 @@ fn too_few_files_end_it_with_3_and_one_line() {
     }
 }
 
-/// Where a seccomp filter forbids io_uring, or a kernel has none: 3, the cure, and no socket left behind.
+/// Where a seccomp filter forbids io_uring, or a kernel has none: 3, the cure, and no socket left
+/// behind.
 #[test]
 fn without_io_uring_it_ends_with_3_and_the_cure() {
     let filter = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/testdata/without_io_uring.py");

@@ -63,8 +63,8 @@ impl Daemon {
     pub fn start(config: Config, file: Option<PathBuf>) -> Result<Self, DaemonError> {
         let plan = Plan::new(config.engine.workers, config.engine.max_in_flight)?;
         let api = &config.api;
-        // One value until the end: where the start fails, the listener must go before its file, which
-        // stays as long as somebody listens.
+        // One value until the end: where the start fails, the listener must go before its file,
+        // which stays as long as somebody listens.
         let bound = api::bind(&api.socket, api.socket_mode, api.socket_group.as_deref())?;
         let now = monotonic();
         let table = Arc::new(StateTable::new(config.engine.max_targets, now));
