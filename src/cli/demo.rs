@@ -170,6 +170,7 @@ fn target_lists(farm: &Farm, refusing: u16, count: u32, first: u32) -> (String, 
 
 fn introduce(args: &DemoArgs, socket: &Path) {
     let (targets, socket) = (units::count(args.targets.into()), socket.display());
+    let first = farm::range::FIRST;
     println!(
         "Checking {targets} targets on 127.0.0.0/8, each every 10 s: half over HTTP (group web), half \
          over TCP (group cache).\nOf a hundred targets 94 are well; one each refuses, is silent, answers 503, \
@@ -177,7 +178,7 @@ fn introduce(args: &DemoArgs, socket: &Path) {
          \n  export RINGCHECK_SOCKET={socket}\
          \n  ringcheck status\
          \n  ringcheck targets --state unhealthy\
-         \n  ringcheck target web 127.0.0.1\
+         \n  ringcheck target web {first}\
          \n  curl --unix-socket {socket} http://localhost/v1/summary\n"
     );
 }
