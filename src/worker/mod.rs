@@ -17,6 +17,7 @@ mod probes;
 pub mod reporter;
 mod shard;
 mod slots;
+mod window;
 
 pub use command::Command;
 pub use reporter::{Keep, Reporter};
@@ -117,7 +118,7 @@ impl<I: Io> Worker<I> {
             schedule: Schedule::new(now),
             slots: Slots::new(capacity),
             deadlines,
-            pace: Pace::new(options.rate, now),
+            pace: Pace::new(options, now),
             reporter,
             stats: Box::default(),
             stats_due: now + STATS_EVERY,
@@ -354,7 +355,7 @@ impl<I: Io> Worker<I> {
                 return Blocked::Until(instant);
             }
             budget -= 1;
-            self.pace.started();
+            self.pace.started(now);
             self.schedule.pop();
             self.start(due, now);
         }

@@ -1,5 +1,8 @@
-//! The start rate of a one-shot run: so many probes per second, evenly.
+//! When a probe may start although its target is due: the rate that was asked for, and the window of
+//! one-shot runs. A daemon's pace is that of its intervals, so nothing of this holds it up.
 
+use super::Options;
+use super::window::Window;
 use crate::time::Instant;
 use std::time::Duration;
 
@@ -11,25 +14,38 @@ const CATCH_UP: Duration = Duration::from_millis(50);
 pub(super) struct Pace {
     gap: Duration,
     next: Instant,
+    /// One-shot runs only.
+    window: Option<Window>,
 }
 
 impl Pace {
-    /// A pace of `rate` starts per second; none: no limit.
+    /// The pace of a run with these options that begins now.
     #[must_use]
-    pub(super) fn new(rate: Option<f64>, now: Instant) -> Self {
-        let gap = rate.map_or(Duration::ZERO, |rate| Duration::from_secs_f64(1.0 / rate));
-        Self { gap, next: now }
+    pub(super) fn new(options: Options, now: Instant) -> Self {
+        let gap = options.rate.map_or(Duration::ZERO, |rate| Duration::from_secs_f64(1.0 / rate));
+        Self { gap, next: now, window: options.rounds.map(|_| Window::default()) }
     }
 
-    /// The instant until which no probe may start; none where one may start now.
+    /// The instant until which no probe may start, unless one ends before; none: one may start now.
     pub(super) fn blocked(&mut self, now: Instant) -> Option<Instant> {
         self.next = self.next.max(now.back(CATCH_UP));
-        (!self.gap.is_zero() && self.next > now).then_some(self.next)
+        let paced = (!self.gap.is_zero() && self.next > now).then_some(self.next);
+        paced.or_else(|| self.window.as_mut()?.blocked(now))
     }
 
     /// Counts one start.
-    pub(super) fn started(&mut self) {
+    pub(super) fn started(&mut self, now: Instant) {
         self.next += self.gap;
+        if let Some(window) = &mut self.window {
+            window.started(now);
+        }
+    }
+
+    /// Counts the end of a probe that began at `started`.
+    pub(super) fn ended(&mut self, started: Instant, now: Instant) {
+        if let Some(window) = &mut self.window {
+            window.ended(started, now);
+        }
     }
 }
 
@@ -39,12 +55,13 @@ mod tests {
 
     #[test]
     fn starts_are_even_and_catch_up_a_little() {
-        let mut pace = Pace::new(Some(100.0), Instant::ZERO);
+        let mut pace = Pace::new(Options { rounds: None, rate: Some(100.0) }, Instant::ZERO);
         let mut starts = |from: u64, to: u64| {
             let mut count = 0;
             for ms in from..to {
-                while pace.blocked(Instant::from_millis(ms)).is_none() {
-                    pace.started();
+                let now = Instant::from_millis(ms);
+                while pace.blocked(now).is_none() {
+                    pace.started(now);
                     count += 1;
                 }
             }
@@ -57,10 +74,10 @@ mod tests {
 
     #[test]
     fn without_a_rate_nothing_waits() {
-        let mut pace = Pace::new(None, Instant::ZERO);
+        let mut pace = Pace::new(Options { rounds: None, rate: None }, Instant::ZERO);
         for _ in 0..1_000 {
             assert_eq!(pace.blocked(Instant::ZERO), None);
-            pace.started();
+            pace.started(Instant::ZERO);
         }
     }
 }

@@ -131,6 +131,7 @@ impl<I: Io> Worker<I> {
             first_byte_us: run.first_byte_us,
             total_us: elapsed_us(run.started, self.now),
         };
+        self.pace.ended(run.started, self.now);
         let due = Due { target: run.target, tick: run.due };
         let recipe = Rc::clone(&run.recipe);
         self.settle(due, &recipe, outcome, phases, self.now);
