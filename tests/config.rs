@@ -302,6 +302,96 @@ fn a_duplicate_in_a_long_list_without_order_is_found() {
     assert_eq!(load(&file).unwrap_err().to_string(), expected);
 }
 
+/// The text of the blocks of `document` that are opened with this word alone.
+fn blocks<'a>(document: &'a str, word: &str) -> Vec<&'a str> {
+    let fence = format!("```{word}\n");
+    let blocks = document.split(&fence).skip(1);
+    blocks.map(|rest| rest.split_once("```").expect("a closing fence").0).collect()
+}
+
+#[test]
+fn the_example_is_as_its_comments_say() {
+    let config = load(Path::new("examples/ringcheck.toml")).unwrap();
+    let groups = config.groups.iter();
+    let shape: Vec<_> =
+        groups.map(|group| (&*group.name, group.rules, group.targets.len())).collect();
+    let expected = [
+        ("web", Rules::Current, 4),
+        ("cache", Rules::Classic, 20),
+        ("lab", Rules::Free, 256 + 1 + 1),
+    ];
+    assert_eq!(shape, expected);
+    assert_eq!(config.groups[0].targets[3].lifecycle, Lifecycle::Stopped);
+    assert_eq!(config.groups[1].targets[0].endpoint.to_string(), "10.20.0.1:11211");
+}
+
+/// A ```toml block is a whole file, which may name the targets files of the examples.
+#[test]
+fn every_configuration_in_the_documents_loads() {
+    let directory = tempfile::tempdir().unwrap();
+    for file in ["web.json", "cache.txt"] {
+        fs::copy(Path::new("examples").join(file), directory.path().join(file)).unwrap();
+    }
+    let documents = fs::read_dir("docs").unwrap().map(|entry| entry.unwrap().path());
+    let documents =
+        documents.chain([PathBuf::from("README.md")].into_iter().filter(|f| f.exists()));
+    let mut loaded = 0;
+    for document in documents {
+        let text = fs::read_to_string(&document).unwrap();
+        for block in blocks(&text, "toml") {
+            let file = directory.path().join("ringcheck.toml");
+            fs::write(&file, block).unwrap();
+            let config = load(&file);
+            assert!(config.is_ok(), "{}: {}\n{block}", document.display(), config.unwrap_err());
+            loaded += 1;
+        }
+    }
+    assert!(loaded >= 2, "only {loaded} blocks were found");
+}
+
+/// What the reader of a table refuses names every key of it; docs/CONFIG.md has a row for each.
+#[test]
+fn every_key_stands_in_the_reference() {
+    let reference = fs::read_to_string("docs/CONFIG.md").unwrap();
+    let tables = [
+        "[engine]",
+        "[api]",
+        "[state]",
+        "[[load_balancer]]",
+        "[[listener]]",
+        "[[group]]",
+        "[[group]]\nname = \"g\"\n[group.health_check]",
+    ];
+    let unknown = "no_such_key_by_any_stretch";
+    for table in tables {
+        let error = load_text(&format!("{table}\n{unknown} = 1")).unwrap_err().to_string();
+        let (_, keys) = error.split_once("; allowed: ").expect("the keys of the table");
+        for key in keys.split(", ") {
+            assert!(reference.contains(&format!("\n| `{key}` |")), "{table} {key} has no row");
+        }
+        let title = table.lines().last().unwrap();
+        assert!(reference.contains(&format!("`{title}`")), "{title} is not in docs/CONFIG.md");
+    }
+    let json = format!("[{{\"{unknown}\":1}}]");
+    let error = target_file::read("f", json.as_bytes(), 100, &mut |_, _| Ok(())).unwrap_err();
+    let error = error.to_string();
+    let (_, keys) = error.split_once("; allowed: ").expect("the fields of an object");
+    for key in keys.split(", ") {
+        assert!(reference.contains(&format!("\n| `{key}` |")), "JSON field {key} has no row");
+    }
+}
+
+#[test]
+fn the_error_in_the_reference_is_the_real_one() {
+    let reference = fs::read_to_string("docs/CONFIG.md").unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let text = "[[group]]\nname = \"web\"\n\n\n[group.health_check]\ninterval = \"20s\"";
+    fs::write(directory.path().join("web.toml"), text).unwrap();
+    let error = load(&directory.path().join("web.toml")).unwrap_err().to_string();
+    let error = error.replace(&format!("{}/", directory.path().display()), "");
+    assert_eq!(format!("error: {error}"), blocks(&reference, "text")[0].trim());
+}
+
 proptest! {
     #[test]
     fn durations_survive_being_written(ms in 0..1_000_000_000_000_u64) {
