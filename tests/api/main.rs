@@ -8,4 +8,5 @@
 mod golden;
 mod hostile;
 mod pages;
+mod reference;
 mod world;

@@ -1,0 +1,111 @@
+//! docs/API.md against the API: every request in it is answered, every answer in it has the fields of
+//! the real one, every metric and every error code is there.
+
+use crate::world::{NOW, World};
+use ringcheck::api::LastReload;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+const REFERENCE: &str = include_str!("../../docs/API.md");
+
+/// Each request with the answer that is given below it, if one is.
+fn examples() -> Vec<(&'static str, Option<Value>)> {
+    let blocks = REFERENCE.split("```sh\n").skip(1);
+    let example = |rest: &'static str| {
+        let (command, below) = rest.split_once("\n```").expect("a closing fence");
+        let (_, url) = command.split_once("http://localhost").expect("a URL");
+        let path = url.split(['\'', ' ']).next().unwrap_or_default();
+        let answer = below.trim_start().strip_prefix("```json\n");
+        let answer = answer.map(|text| text.split_once("```").expect("a closing fence").0);
+        (path, answer.map(|text| serde_json::from_str(text).expect("an answer is JSON")))
+    };
+    blocks.map(example).collect()
+}
+
+/// The fields of an answer, as `targets[].last_probe.at`, with the kind of what they hold.
+fn fields(value: &Value, at: &str, all: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(object) => {
+            object.iter().for_each(|(key, value)| fields(value, &format!("{at}.{key}"), all));
+        }
+        Value::Array(items) => items.iter().for_each(|item| fields(item, &format!("{at}[]"), all)),
+        // A field that may be null is so in one of them and not in the other.
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            all.insert(at.to_owned());
+        }
+    }
+}
+
+fn fields_of(value: &Value) -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    fields(value, "", &mut all);
+    all
+}
+
+#[tokio::test]
+async fn every_request_is_answered_with_the_fields_that_are_shown() {
+    let world = World::start();
+    *world.reloads.last.lock().unwrap() = Some(LastReload { at: NOW, error: None });
+    let examples = examples();
+    assert!(examples.len() >= 11, "only {} examples were found", examples.len());
+    for (path, shown) in examples {
+        let answer = match path {
+            "/v1/reload" => world.post(path, "{\"force\":false}").await,
+            _ => world.get(path).await,
+        };
+        let is_error = shown.as_ref().is_some_and(|shown| shown.get("error").is_some());
+        assert_eq!(answer.status, if is_error { 400 } else { 200 }, "{path}");
+        if let Some(shown) = shown {
+            assert_eq!(fields_of(&shown), fields_of(&answer.json()), "{path}");
+            assert!(!is_error || shown == answer.json(), "{path}: {}", answer.text());
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_heading_is_a_path_and_every_path_has_a_heading() {
+    let world = World::start();
+    let headings: Vec<(&str, &str)> = REFERENCE
+        .lines()
+        .filter_map(|line| line.strip_prefix("## ")?.split_once(' '))
+        .filter(|(_, path)| path.starts_with('/'))
+        .collect();
+    for (method, path) in &headings {
+        let path = path.replace("{group}", "web").replace("{id}", "i-503");
+        let answer = world.ask(method, &path).await;
+        assert_eq!(answer.status, 200, "{method} {path}");
+    }
+    // Whoever adds a route to the router adds a heading.
+    let routes = include_str!("../../src/api/mod.rs").matches(".route(\"").count();
+    assert_eq!(headings.len(), routes);
+}
+
+#[tokio::test]
+async fn the_metrics_are_those_that_there_are() {
+    let row = |line: &'static str| line.strip_prefix("| `ringcheck_")?.split_once('`');
+    let listed: BTreeSet<&str> = REFERENCE.lines().filter_map(row).map(|(name, _)| name).collect();
+    let answer = World::start().get("/metrics").await;
+    let series = answer.text().lines().filter_map(|line| line.strip_prefix("ringcheck_"));
+    let real: BTreeSet<&str> = series.filter_map(|line| line.split(['{', ' ']).next()).collect();
+    assert_eq!(listed, real);
+}
+
+/// The words after a status in the sources of the API.
+#[test]
+fn every_error_code_is_explained() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/api");
+    let mut codes = BTreeSet::new();
+    for file in std::fs::read_dir(folder).unwrap() {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        let shipped = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for (at, _) in shipped.match_indices("StatusCode::") {
+            let rest = &shipped[at..];
+            let statement = rest.split(['(', ')', ';']).next().unwrap_or_default();
+            codes.extend(statement.split('"').nth(1).map(str::to_owned));
+        }
+    }
+    assert!(codes.len() > 10, "only {codes:?} were found");
+    for code in codes {
+        assert!(REFERENCE.contains(&format!("`{code}`")), "{code} is not in docs/API.md");
+    }
+}
