@@ -1,5 +1,5 @@
-//! docs/API.md against the API: every request in it is answered, every answer in it has the fields of
-//! the real one, every metric and every error code is there.
+//! docs/API.md against the API: every request in it is answered, every answer in it has the fields
+//! of the real one, every metric and every error code is there.
 
 use crate::world::{NOW, World};
 use ringcheck::api::LastReload;
