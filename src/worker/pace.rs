@@ -1,5 +1,5 @@
-//! When a probe may start although its target is due: the rate that was asked for, and the window of
-//! one-shot runs. A daemon's pace is that of its intervals, so nothing of this holds it up.
+//! When a probe may start although its target is due: the rate that was asked for, and the window
+//! of one-shot runs. A daemon's pace is that of its intervals, so nothing of this holds it up.
 
 use super::Options;
 use super::window::Window;

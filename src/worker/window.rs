@@ -1,9 +1,11 @@
-//! Keeps a one-shot run from drowning its targets: so many probes at most may be young and unanswered.
+//! Keeps a one-shot run from drowning its targets: so many probes at most may be young and
+//! unanswered.
 //!
-//! A run without a rate starts as fast as it can. Where one host stands behind many addresses, it may
-//! answer more slowly than that; its backlog overflows, and healthy targets time out by our doing. So
-//! starts wait while [`YOUNG_MAX`] probes of the last 100 ms have no outcome. Targets that answer at
-//! once never feel it; silent ones grow old and count no more, so they hold nothing up for long.
+//! A run without a rate starts as fast as it can. Where one host stands behind many addresses, it
+//! may answer more slowly than that; its backlog overflows, and healthy targets time out by our
+//! doing. So starts wait while [`YOUNG_MAX`] probes of the last 100 ms have no outcome. Targets
+//! that answer at once never feel it; silent ones grow old and count no more, so they hold nothing
+//! up for long.
 
 use crate::time::Instant;
 
