@@ -62,7 +62,8 @@ impl Buffers {
     /// What came in a buffer. The kernel has handed it over, so it is ours until it is recycled.
     pub(super) fn bytes(&self, buffer: &Buffer) -> &[u8] {
         let len = (buffer.len as usize).min(RECEIVE_BUFFER_BYTES);
-        assert!(usize::from(buffer.id) < ENTRIES, "no such buffer");
+        // Anybody can name a buffer; only one that is lent is not the kernel's to write to.
+        assert!(self.lent[usize::from(buffer.id)], "buffer {} is not lent", buffer.id);
         // SAFETY: the id was checked, so start and length lie within the allocation, which was
         // initialised with zeros; the kernel does not write to a buffer that is not in the ring,
         // and `recycle` takes `&mut self`, so it cannot get there while this borrow lives.

@@ -10,8 +10,8 @@ pub(super) struct Memory {
     /// By slot: where its connect goes. Read by the kernel when the entry is submitted.
     pub(super) addresses: Box<[Address]>,
     /// By slot: the request of its probe. Read by the kernel until the send has completed; changed
-    /// only while no operation of the slot is in flight. A vector's bytes stay where they are even
-    /// though the vectors are reused, because each is grown only in that state.
+    /// only while the slot has no send in flight. A vector's bytes stay where they are even though
+    /// the vectors are reused, because each is grown only in that state.
     pub(super) requests: Box<[Vec<u8>]>,
     /// Receive buffers.
     pub(super) buffers: Buffers,

@@ -48,6 +48,8 @@ const WANT_MAX: usize = 256;
 const MIN_WAIT_US: u32 = 200;
 /// Completions that one [`Io::wait`] brings before it leaves the rest to the next.
 const REAP_MAX: usize = 16_384;
+/// How long nothing is submitted after the kernel had no memory for it.
+const BUSY_PAUSE: Duration = Duration::from_millis(1);
 /// The receive buffers' group.
 const BUFFER_GROUP: u16 = 0;
 
@@ -271,6 +273,11 @@ impl Uring {
     /// One `io_uring_enter`: submits everything, waits for `want` completions or until `until`.
     fn enter(&mut self, want: usize, until: Instant) -> Result<(), IoError> {
         let queued = self.ring.submission().len();
+        self.enter_with(queued, want, until)
+    }
+
+    /// The same, submitting the first `queued` entries only.
+    fn enter_with(&mut self, queued: usize, want: usize, until: Instant) -> Result<(), IoError> {
         let nanos = until.as_nanos();
         let deadline =
             Timespec::new().sec(nanos / 1_000_000_000).nsec((nanos % 1_000_000_000) as u32);
@@ -299,6 +306,14 @@ impl Uring {
         }
     }
 
+    /// Waits a little without submitting: an enter that the kernel had no memory for has not waited,
+    /// and trying it again at once would only take the CPU from whoever can give memory back.
+    fn rest(&mut self, until: Instant) -> Result<(), IoError> {
+        self.enter_with(0, 1, until.min(monotonic() + BUSY_PAUSE))?;
+        self.busy = true;
+        Ok(())
+    }
+
     /// Takes what has completed.
     fn reap(&mut self, completions: &mut Vec<Completion>) {
         loop {
@@ -320,6 +335,10 @@ impl Uring {
         let socket = &mut self.sockets[token.slot as usize];
         socket.in_flight &= !(1 << token.kind as u8);
         let done = match (token.kind, u32::try_from(result)) {
+            // The former socket of the slot, of another sort, may be there still, and connect.
+            (Kind::Connect, _) if socket.fault.is_some() => {
+                Done::Failed(socket.fault.take().unwrap_or(Errno::EBADF))
+            }
             (Kind::Connect, Ok(_)) => Done::Connected,
             (Kind::Send, Ok(_)) => Done::Sent,
             (Kind::Receive, Ok(len)) => {
@@ -333,7 +352,7 @@ impl Uring {
                     self.receive(token);
                     return None;
                 }
-                errno => Done::Failed(socket.fault.take().unwrap_or(errno)),
+                errno => Done::Failed(errno),
             },
         };
         Some(Completion { token, done })
@@ -346,7 +365,7 @@ impl Uring {
                 self.in_flight -= 1;
                 self.arm_wake();
             }
-            // The connect behind it fails with EBADF, and says this instead.
+            // The connect behind it comes back after this, and says this instead.
             tag::SOCKET => {
                 let socket = &mut self.sockets[slot as usize];
                 socket.sort = None;
@@ -378,8 +397,14 @@ impl Io for Uring {
 
     fn submit(&mut self, op: Op<'_>) {
         match op {
-            Op::Connect { token, address, socket } => self.connect(token, address, socket),
+            Op::Connect { token, address, socket } => {
+                assert_eq!(token.kind, Kind::Connect, "the token of a connect");
+                self.connect(token, address, socket);
+            }
             Op::Send { token, bytes } => {
+                // The in-flight bit of this kind is all that keeps the request from being changed
+                // while the kernel reads it.
+                assert_eq!(token.kind, Kind::Send, "the token of a send");
                 let sending = self.sockets[token.slot as usize].in_flight & 1 << Kind::Send as u8;
                 assert_eq!(sending, 0, "slot {} is sending", token.slot);
                 let request = &mut self.memory.requests[token.slot as usize];
@@ -390,7 +415,10 @@ impl Io for Uring {
                     .flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL);
                 self.push_token(send.build(), token);
             }
-            Op::Receive { token } => self.receive(token),
+            Op::Receive { token } => {
+                assert_eq!(token.kind, Kind::Receive, "the token of a receive");
+                self.receive(token);
+            }
             Op::Cancel { token } => {
                 let cancel = opcode::AsyncCancel::new(token.to_bits()).build();
                 self.push_silent(cancel, token.slot, tag::CANCEL);
@@ -410,6 +438,10 @@ impl Io for Uring {
         let want = std::mem::take(&mut self.fresh).clamp(1, WANT_MAX);
         self.enter(want, until)?;
         self.reap(completions);
+        if self.busy && completions.is_empty() {
+            self.rest(until)?;
+            self.reap(completions);
+        }
         // One enter runs only so much deferred work: take the rest too, so that no deadline is
         // judged while an answer lies unread. The flag may be stale (the kernel sets it after it
         // has queued work, which may have been run by then), so an enter that brings nothing ends
@@ -434,6 +466,11 @@ impl Io for Uring {
     }
 }
 
+/// Whether the operation with this user data is one that may touch [`Memory`] until it comes back.
+const fn owns_memory(user_data: u64) -> bool {
+    user_data == tag::WAKE as u64 || Token::from_bits(user_data).is_some()
+}
+
 impl Drop for Uring {
     /// Gets every operation back before the memory that it uses is freed. The kernel finishes them
     /// by itself when a ring closes, but not before `close` returns.
@@ -442,18 +479,18 @@ impl Drop for Uring {
         const PATIENCE: Duration = Duration::from_secs(1);
         let give_up = monotonic() + PATIENCE;
         let everything = io_uring::types::CancelBuilder::any();
+        // What was not submitted yet cannot be cancelled; and what will not be, need not come back.
+        let _ = self.enter(0, PAST);
+        let never = self.overflow.drain(..).filter(|entry| owns_memory(entry.get_user_data()));
+        self.in_flight -= never.count();
         // An error leaves operations in flight, which the loop below finds out.
         let _ = self.ring.submitter().register_sync_cancel(None, everything);
-        let mut taken = Vec::new();
         while self.in_flight > 0 && monotonic() < give_up {
             if self.enter(1, give_up).is_err() {
                 break;
             }
             while let Some(entry) = self.ring.completion().next() {
-                let owns_memory = entry.user_data() == u64::from(tag::WAKE)
-                    || Token::from_bits(entry.user_data()).is_some();
-                self.in_flight -= usize::from(owns_memory);
-                taken.push(entry.user_data());
+                self.in_flight -= usize::from(owns_memory(entry.user_data()));
             }
         }
         if self.in_flight == 0 {
