@@ -231,14 +231,15 @@ impl<I: Io> Worker<I> {
             self.recipes.resize(place + 1, None);
         }
         let recipe = Rc::new(recipe);
-        if self.recipes[place].replace(Rc::clone(&recipe)).is_none() {
-            return;
-        }
+        let Some(before) = self.recipes[place].replace(Rc::clone(&recipe)) else { return };
         let members: Vec<u32> = self.shard.of_group(key).collect();
         for index in members {
             self.shard.health(index).restart_streak();
-            let hash = crate::rng::mix(u64::from(index));
-            self.schedule.hasten(index, recipe.interval, hash, self.now);
+            // Any other change keeps the phase.
+            if recipe.interval < before.interval {
+                let hash = crate::rng::mix(u64::from(index));
+                self.schedule.hasten(index, recipe.interval, hash, self.now);
+            }
         }
     }
 

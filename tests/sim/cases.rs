@@ -241,6 +241,29 @@ fn a_changed_recipe_holds_from_the_next_probe_on() {
     }
 }
 
+/// A change that leaves the interval alone moves nobody's start.
+#[test]
+fn a_changed_recipe_keeps_the_phase() {
+    let recipe = plain(Asked::Tcp, Duration::from_secs(30), Duration::from_secs(10));
+    let mut scenario = quiet(1, vec![recipe.clone()]);
+    for _ in 0..30 {
+        scenario.play(0, &[script("tcp: accepts")]);
+    }
+    let mut stage = Stage::new(&scenario, Keep::Newest, None);
+    for (end, timeout) in [(100, 5), (170, 3), (250, 8)] {
+        stage.until(Instant::from_millis(end * 1_000));
+        let timeout = Duration::from_secs(timeout);
+        stage.send(Command::Recipe(GroupKey(0), Arc::new(Recipe { timeout, ..recipe.clone() })));
+    }
+    stage.until(Instant::from_millis(400_000));
+    let starts = stage.starts();
+    for index in 0..30 {
+        let at: Vec<Instant> = starts.iter().filter(|s| s.peer == index).map(|s| s.at).collect();
+        let gaps: Vec<_> = at.windows(2).map(|pair| pair[1].since(pair[0]).as_secs()).collect();
+        assert!(gaps.len() >= 11 && gaps.iter().all(|&gap| gap == 30), "{index}: {gaps:?}");
+    }
+}
+
 /// A one-shot run probes each target as often as asked, at the rate asked for, and ends.
 #[test]
 fn a_one_shot_run_does_what_was_asked_and_ends() {
