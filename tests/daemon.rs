@@ -16,7 +16,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 use support::command::Run;
-use support::daemon::{Daemon, Files, PATIENCE};
+use support::daemon::{Daemon, Files, PATIENCE, request};
 use support::scripts::OK;
 use support::stage::Stage;
 use support::wait_for;
@@ -116,6 +116,38 @@ fn sigterm_ends_it_within_two_seconds_whatever_is_in_flight() {
     daemon.signal(Signal::SIGTERM);
     let status = daemon.ended(PATIENCE);
     let took = monotonic().since(began);
+    assert!(status.success(), "{status}: {}", daemon.log());
+    assert!(took < Duration::from_secs(2), "{took:?}: {}", daemon.log());
+    assert!(!daemon.files.socket().exists());
+}
+
+/// Reloads of half a million targets wait one behind the other; nobody waits for them at the end.
+#[test]
+fn sigterm_ends_it_within_two_seconds_while_reloads_are_waiting() {
+    let check = "timeout = \"1s\"";
+    let files = Files::new(&group("g", "targets_file = \"g.json\"", check).replace("500ms", "1h"));
+    files.write("g.json", &same(SocketAddr::from(([127, 0, 0, 1], 1)), 600_000));
+    let mut daemon = Daemon::on(files, &[]);
+    let socket = daemon.files.socket();
+    let (done, first) = std::sync::mpsc::channel();
+    let clients: Vec<_> = (0..5)
+        .map(|_| {
+            let (socket, done) = (socket.clone(), done.clone());
+            std::thread::spawn(move || {
+                let answer = request(&socket, "POST", "/v1/reload", "{\"force\":false}");
+                // The first one tells the test, which does not listen to the others.
+                let _ = done.send(());
+                answer
+            })
+        })
+        .collect();
+    first.recv().unwrap();
+    let began = monotonic();
+    daemon.signal(Signal::SIGTERM);
+    let status = daemon.ended(PATIENCE);
+    let took = monotonic().since(began);
+    // Whether they were answered or cut off is all the same.
+    clients.into_iter().for_each(|client| drop(client.join().unwrap()));
     assert!(status.success(), "{status}: {}", daemon.log());
     assert!(took < Duration::from_secs(2), "{took:?}: {}", daemon.log());
     assert!(!daemon.files.socket().exists());
@@ -238,6 +270,26 @@ fn a_reload_that_would_empty_a_large_group_needs_force() {
     assert_eq!(done.code, Some(0), "{done:?}");
     assert!(done.stdout.contains("101"), "{done:?}");
     daemon.summary_when("smaller", |summary| count(summary, "healthy") == 99);
+}
+
+/// The ids of targets that are gone come free only when all workers have let them go: until then, a
+/// table has places for both.
+#[test]
+fn all_targets_can_be_replaced_again_and_again() {
+    let farm = farm("healthy=1");
+    let config = |skip: usize| {
+        let ips = range::addresses(16).skip(skip).take(8);
+        let targets = ips.map(|ip| format!("\"{ip}:{}\"", farm.port())).collect::<Vec<_>>();
+        let targets = format!("targets = [{}]", targets.join(", "));
+        format!("[engine]\nmax_targets = 10\n{}", group("g", &targets, "timeout = \"1s\""))
+    };
+    let daemon = Daemon::start(&config(0));
+    for round in 1..6 {
+        daemon.summary_when("healthy", |summary| count(summary, "healthy") == 8);
+        daemon.files.configure(&config(round % 2 * 8));
+        let (status, answer) = daemon.reload(true);
+        assert_eq!((status, &answer["removed"]), (200, &8.into()), "round {round}: {answer}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! writer; and the calling thread, which becomes the control thread inside tokio-uring's runtime,
 //! answers the API and takes signals.
 
-use super::keeper::{Keeper, Request};
+use super::keeper::{Keeper, Request, Stopping};
 use super::{Engine, EngineError, Plan};
 use crate::api::{
     self, ApiState, BindError, LastReload, ReloadError, ReloadFuture, ReloadHandle, ReloadSummary,
@@ -12,18 +12,22 @@ use crate::api::{
 use crate::collector::Collector;
 use crate::config::Config;
 use crate::table::StateTable;
-use crate::time::monotonic;
+use crate::time::{Instant, monotonic};
 use crate::worker::{Keep, Options};
 use arc_swap::ArcSwapOption;
-use crossbeam_channel::{Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 /// Reloads that wait for the one that is going on.
 const RELOADS_QUEUED: usize = 4;
+/// Longest time from the wish to stop to its end. A reload that reads a million targets meanwhile
+/// cannot be stopped, and nothing of it is worth more time.
+const STOP_WITHIN: Duration = Duration::from_millis(1_500);
 
 /// Why the daemon does not run, or ended: exit status 3 but for `Config`, which is 2.
 #[derive(Debug, thiserror::Error)]
@@ -47,8 +51,10 @@ pub struct Daemon {
     table: Arc<StateTable>,
     reloads: Arc<Reloads>,
     keeper: JoinHandle<Result<(), EngineError>>,
+    /// Disconnected when the keeper has ended.
+    running: Receiver<()>,
     collector: JoinHandle<()>,
-    ended: oneshot::Receiver<()>,
+    ended: Arc<Notify>,
     listener: std::os::unix::net::UnixListener,
     socket: api::SocketFile,
     name: String,
@@ -67,29 +73,43 @@ impl Daemon {
         // which stays as long as somebody listens.
         let bound = api::bind(&api.socket, api.socket_mode, api.socket_group.as_deref())?;
         let now = monotonic();
-        let table = Arc::new(StateTable::new(config.engine.max_targets, now));
+        // A reload may replace every target, and ids come free only when all workers have done so.
+        let table = Arc::new(StateTable::new(config.engine.max_targets * 2, now));
         let engine = Engine::start(&plan, Keep::Newest, |_| Options { rounds: None, rate: None })?;
         tracing::info!(workers = plan.workers, slots = plan.slots, "probing on io_uring");
         let name = config.file.display().to_string();
         let (commands, orders) = bounded(RELOADS_QUEUED);
+        let ended = Arc::new(Notify::new());
         let collector = {
+            let alive = Alive(Arc::clone(&ended));
             let collector = Collector::new(Arc::clone(&table), plan.workers, now);
             let (batches, spares) = (engine.batches().clone(), engine.spares());
-            spawn("collector", move || collector.run(&batches, &spares, &orders))?
+            spawn("collector", move || {
+                let _alive = alive;
+                collector.run(&batches, &spares, &orders);
+            })?
         };
         let last = Arc::new(ArcSwapOption::empty());
+        let stopping = Stopping::default();
         let (requests, asked) = bounded(RELOADS_QUEUED);
-        let mut keeper = Keeper::new(engine, Arc::clone(&table), commands, file, Arc::clone(&last));
+        let mut keeper = Keeper::new(
+            engine,
+            Arc::clone(&table),
+            commands,
+            file,
+            Arc::clone(&last),
+            Arc::clone(&stopping),
+        );
         keeper.start(config)?;
-        let (alive, ended) = oneshot::channel();
+        let alive = Alive(Arc::clone(&ended));
+        let (runs, running) = bounded(0);
         let keeper = spawn("keeper", move || {
-            let result = keeper.run(&asked);
-            drop(alive);
-            result
+            let _alive = (alive, runs);
+            keeper.run(&asked)
         })?;
-        let reloads = Arc::new(Reloads { requests, last });
+        let reloads = Arc::new(Reloads { requests, last, stopping });
         let (listener, socket) = bound;
-        Ok(Self { table, reloads, keeper, collector, ended, listener, socket, name })
+        Ok(Self { table, reloads, keeper, running, collector, ended, listener, socket, name })
     }
 
     /// The state table, for whoever runs in the same process.
@@ -103,7 +123,8 @@ impl Daemon {
     /// # Errors
     /// Where a worker's world broke, or the control thread cannot run.
     pub fn run(self, until: impl Future<Output = ()>) -> Result<(), DaemonError> {
-        let Self { table, reloads, keeper, collector, ended, listener, socket, name } = self;
+        let Self { table, reloads, keeper, running, collector, ended, listener, socket, name } =
+            self;
         let handle: Arc<dyn ReloadHandle> = Arc::clone(&reloads) as _;
         let state = Arc::new(ApiState::new(table, handle, name));
         let served: Result<(), DaemonError> = tokio_uring::start(async {
@@ -115,8 +136,11 @@ impl Daemon {
             notify(&[sd_notify::NotifyState::Stopping]);
             Ok(())
         });
-        // The keeper may have ended by itself; then nobody needs to be told.
-        let _ = reloads.requests.send(Request::Stop);
+        let left = (reloads.stop() + STOP_WITHIN).since(monotonic());
+        if running.recv_timeout(left) == Err(RecvTimeoutError::Timeout) {
+            tracing::warn!("stopped in the middle of a reload");
+            return served;
+        }
         let stopped = join(keeper);
         join(collector);
         drop(socket);
@@ -125,10 +149,19 @@ impl Daemon {
     }
 }
 
+/// Held by a thread that should not end before the daemon does: tells when it ends, even by a panic.
+struct Alive(Arc<Notify>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
 /// Completes when the daemon shall stop; meanwhile reloads on SIGHUP.
 fn stop_signal(
     reloads: Arc<Reloads>,
-    ended: oneshot::Receiver<()>,
+    ended: Arc<Notify>,
     until: impl Future<Output = ()>,
 ) -> Result<impl Future<Output = ()>, DaemonError> {
     let handler =
@@ -138,16 +171,16 @@ fn stop_signal(
     let mut hangup = handler(SignalKind::hangup())?;
     Ok(async move {
         let mut until = std::pin::pin!(until);
-        let mut ended = std::pin::pin!(ended);
         loop {
             tokio::select! {
                 _ = terminate.recv() => break tracing::info!("SIGTERM: stopping"),
                 _ = interrupt.recv() => break tracing::info!("SIGINT: stopping"),
                 _ = hangup.recv() => reloads.without_answer(),
-                _ = &mut ended => break tracing::error!("a worker ended: stopping"),
+                () = ended.notified() => break tracing::error!("a thread ended by itself: stopping"),
                 () = &mut until => break,
             }
         }
+        reloads.stop();
     })
 }
 
@@ -156,9 +189,19 @@ fn stop_signal(
 struct Reloads {
     requests: Sender<Request>,
     last: Arc<ArcSwapOption<LastReload>>,
+    stopping: Stopping,
 }
 
 impl Reloads {
+    /// Begins to stop, unless that has begun; says when it did.
+    fn stop(&self) -> Instant {
+        let since = *self.stopping.get_or_init(monotonic);
+        // It is there to wake a keeper that waits; one with a full queue does not, and one that has
+        // ended by itself needs not be told.
+        let _ = self.requests.try_send(Request::Stop);
+        since
+    }
+
     fn without_answer(&self) {
         let (answer, _) = oneshot::channel();
         if self.requests.try_send(Request::Reload { force: false, answer }).is_err() {

@@ -12,11 +12,12 @@ use crate::config::{self, Config};
 use crate::registry::{Change, IdAllocator, Registry, mass_removal};
 use crate::schedule::First;
 use crate::table::StateTable;
-use crate::time::monotonic;
+use crate::time::{Instant, monotonic};
 use arc_swap::ArcSwapOption;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 use tokio::sync::oneshot;
 
@@ -34,7 +35,7 @@ pub(super) enum Request {
         /// Who is told what came of it.
         answer: oneshot::Sender<Result<ReloadSummary, ReloadError>>,
     },
-    /// Stop the engine and end.
+    /// Look at [`Stopping`]: stop the engine and end.
     Stop,
 }
 
@@ -51,7 +52,11 @@ pub(super) struct Keeper {
     /// Targets files with their last known time of change.
     watched: Vec<(PathBuf, Option<SystemTime>)>,
     last: Arc<ArcSwapOption<LastReload>>,
+    stopping: Stopping,
 }
+
+/// When the daemon began to stop, once it has: no reload begins or goes further then.
+pub(super) type Stopping = Arc<OnceLock<Instant>>;
 
 impl Keeper {
     /// A keeper of an empty registry.
@@ -62,6 +67,7 @@ impl Keeper {
         collector: Sender<collector::Command>,
         file: Option<PathBuf>,
         last: Arc<ArcSwapOption<LastReload>>,
+        stopping: Stopping,
     ) -> Self {
         Self {
             engine,
@@ -72,6 +78,7 @@ impl Keeper {
             file,
             watched: Vec::new(),
             last,
+            stopping,
         }
     }
 
@@ -83,18 +90,17 @@ impl Keeper {
         self.take(config, First::Spread).map(drop)
     }
 
-    /// Serves requests, and watches files, until [`Request::Stop`] or a worker ends by itself.
+    /// Serves requests, and watches files, until the daemon stops or a worker ends by itself.
     ///
     /// # Errors
     /// The first worker whose world broke.
     pub(super) fn run(mut self, requests: &Receiver<Request>) -> Result<(), EngineError> {
-        loop {
+        while self.stopping.get().is_none() && self.engine.ended().is_none() {
             match requests.recv_timeout(LOOK_EVERY) {
                 Ok(Request::Reload { force, answer }) => {
                     // Whoever asked may be gone; the reload holds all the same.
                     let _ = answer.send(self.reload(force));
                 }
-                Err(RecvTimeoutError::Timeout) if self.engine.ended().is_some() => break,
                 Err(RecvTimeoutError::Timeout) => self.look(),
                 Ok(Request::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -121,6 +127,9 @@ impl Keeper {
 
     fn reload(&mut self, force: bool) -> Result<ReloadSummary, ReloadError> {
         self.ids.release(self.table.taken_up_revision());
+        // As they are before they are read: what changes from here on is not in what is read.
+        let files = self.watched.iter();
+        let files: HashMap<_, _> = files.map(|(f, _)| (f.clone(), changed_at(f))).collect();
         let result = self.try_reload(force);
         let error = result.as_ref().err().map(ToString::to_string);
         match (&result, &error) {
@@ -139,17 +148,27 @@ impl Keeper {
         self.last.store(Some(Arc::new(LastReload { at: monotonic(), error })));
         // A file that was refused is not tried again until it changes again.
         for (file, known) in &mut self.watched {
-            *known = changed_at(file);
+            *known = files.get(file).copied().unwrap_or(*known);
         }
         result
     }
 
+    /// Whether a reload may go further.
+    fn goes_on(&self) -> Result<(), ReloadError> {
+        if self.stopping.get().is_none() {
+            return Ok(());
+        }
+        Err(ReloadError::Unavailable("the daemon is stopping".to_owned()))
+    }
+
     fn try_reload(&mut self, force: bool) -> Result<ReloadSummary, ReloadError> {
+        self.goes_on()?;
         let Some(file) = &self.file else {
             let reason = "there is no configuration file to reload; this is a demonstration";
             return Err(ReloadError::Unavailable(reason.to_owned()));
         };
         let config = config::load(file).map_err(|error| ReloadError::Invalid(error.to_string()))?;
+        self.goes_on()?;
         if !force {
             mass_removal(&self.registry, &config)
                 .map_err(|refusal| ReloadError::MassRemoval(refusal.to_string()))?;
@@ -161,7 +180,9 @@ impl Keeper {
     fn take(&mut self, config: Config, first: First) -> Result<ReloadSummary, ReloadError> {
         let watched = config.groups.iter().flat_map(|group| group.targets_files.iter().cloned());
         let watched = watched.map(|file| (file.clone(), changed_at(&file))).collect();
-        let (registry, change) = Registry::build(&config, Some(&self.registry), &mut self.ids);
+        // A registry that is refused has taken no ids, and freed none.
+        let mut ids = self.ids.clone();
+        let (registry, change) = Registry::build(&config, Some(&self.registry), &mut ids);
         drop(config);
         let registry = Arc::new(registry);
         let summary = ReloadSummary {
@@ -171,7 +192,9 @@ impl Keeper {
             added: change.add.len(),
             removed: change.remove.len(),
         };
+        self.goes_on()?;
         self.install(&registry)?;
+        self.ids = ids;
         self.registry = registry;
         self.watched = watched;
         self.tell(change, first);
@@ -198,4 +221,56 @@ impl Keeper {
 
 fn changed_at(file: &PathBuf) -> Option<SystemTime> {
     std::fs::metadata(file).ok()?.modified().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collector::Collector;
+    use crate::engine::Plan;
+    use crate::worker::{Keep, Options};
+
+    /// A keeper of a table with ten places, with a worker that has nothing to do.
+    fn keeper() -> Keeper {
+        let plan = Plan::new(Some(1), Some(16)).unwrap();
+        let options = |_| Options { rounds: None, rate: None };
+        let engine = Engine::start(&plan, Keep::Newest, options).unwrap();
+        let table = Arc::new(StateTable::new(10, monotonic()));
+        let (commands, orders) = bounded(1);
+        let (batches, spares) = (engine.batches().clone(), engine.spares());
+        let collector = Collector::new(Arc::clone(&table), 1, monotonic());
+        std::thread::spawn(move || collector.run(&batches, &spares, &orders));
+        Keeper::new(engine, table, commands, None, Arc::default(), Stopping::default())
+    }
+
+    fn config(first: u32, count: u32) -> Config {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("ringcheck.toml");
+        let targets: Vec<_> =
+            (first..first + count).map(|n| format!("\"127.0.0.{n}:1\"")).collect();
+        let check = "[group.health_check]\ninterval = \"24h\"";
+        let head = "[[group]]\nname = \"g\"\nrules = \"free\"";
+        let text = format!("{head}\ntargets = [{}]\n{check}\n", targets.join(", "));
+        std::fs::write(&file, text).unwrap();
+        config::load(&file).unwrap()
+    }
+
+    #[test]
+    fn a_registry_that_is_refused_takes_no_ids_and_frees_none() {
+        let mut keeper = keeper();
+        keeper.start(config(1, 8)).unwrap();
+        assert!(keeper.take(config(11, 8), First::Soon(0)).is_err(), "16 ids do not fit");
+        keeper.take(config(1, 7), First::Soon(0)).unwrap();
+        let give_up = monotonic() + Duration::from_secs(10);
+        while keeper.table.taken_up_revision() < 2 {
+            assert!(monotonic() < give_up, "the worker never took the reload up");
+            std::thread::yield_now();
+        }
+        keeper.ids.release(2);
+        keeper.take(config(1, 9), First::Soon(0)).unwrap();
+        let mut ids = keeper.registry.groups[0].members.targets.to_vec();
+        ids.sort_unstable();
+        assert!(ids.iter().map(|id| id.0).eq(0..9), "{ids:?}");
+        keeper.engine.stop().unwrap();
+    }
 }

@@ -10,8 +10,8 @@ use super::GroupKey;
 use crate::report::TargetId;
 use std::collections::VecDeque;
 
-/// Hands out [`TargetId`]s and [`GroupKey`]s.
-#[derive(Debug, Default)]
+/// Hands out [`TargetId`]s and [`GroupKey`]s. A clone is for a registry that may yet be refused.
+#[derive(Clone, Debug, Default)]
 pub struct IdAllocator {
     targets: Pool,
     groups: Pool,
@@ -48,7 +48,7 @@ impl IdAllocator {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Pool {
     next: u32,
     free: Vec<u32>,
