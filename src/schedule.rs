@@ -95,8 +95,8 @@ impl Schedule {
         skipped
     }
 
-    /// A waiting target has a shorter interval: it is due within that from now on, at a phase of its
-    /// own, so that those whose time would have come later do not come all at once.
+    /// A waiting target has a shorter interval: it is due within that from now on, at a phase of
+    /// its own, so that those whose time would have come later do not come all at once.
     pub fn hasten(&mut self, target: u32, interval: Duration, hash: u64, now: Instant) {
         let interval = millis(interval).max(1);
         let latest = self.tick(now) + hash % interval;

@@ -149,7 +149,8 @@ impl Daemon {
     }
 }
 
-/// Held by a thread that should not end before the daemon does: tells when it ends, even by a panic.
+/// Held by a thread that should not end before the daemon does: tells when it ends, even by a
+/// panic.
 struct Alive(Arc<Notify>);
 
 impl Drop for Alive {

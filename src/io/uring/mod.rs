@@ -306,8 +306,9 @@ impl Uring {
         }
     }
 
-    /// Waits a little without submitting: an enter that the kernel had no memory for has not waited,
-    /// and trying it again at once would only take the CPU from whoever can give memory back.
+    /// Waits a little without submitting: an enter that the kernel had no memory for has not
+    /// waited, and trying it again at once would only take the CPU from whoever can give memory
+    /// back.
     fn rest(&mut self, until: Instant) -> Result<(), IoError> {
         self.enter_with(0, 1, until.min(monotonic() + BUSY_PAUSE))?;
         self.busy = true;
