@@ -198,9 +198,9 @@ pub trait Io {
     fn submit(&mut self, op: Op<'_>);
 
     /// Carries out what was queued, waits until something completes, a wake-up comes, or `until` is
-    /// reached (an instant that is past means: wait no longer than batching takes, a fraction of
-    /// a millisecond), and appends what completed. Brings *all* completions that are ready, unless `completions` would grow beyond its capacity by
-    /// more than the backend's own batch.
+    /// reached (an instant that is past means: wait no longer than batching takes, a fraction of a
+    /// millisecond), and appends what completed. Brings *all* completions that are ready, unless
+    /// `completions` would grow beyond its capacity by more than the backend's own batch.
     ///
     /// # Errors
     /// Only where the world is broken for good; trouble of a single operation is its completion.
