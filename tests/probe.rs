@@ -5,11 +5,16 @@
 
 mod support;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use ringcheck::farm::{Behaviour, Farm, FarmOptions, range};
 use std::collections::{BTreeMap, HashSet};
+use std::fs::File;
 use std::net::Ipv4Addr;
+use std::process::Command;
 use std::time::Duration;
-use support::command::Run;
+use support::command::{RINGCHECK, Run};
+use support::wait_for;
 
 fn farm(mix: &str) -> Farm {
     Farm::start(FarmOptions { mix: mix.parse().unwrap(), ..FarmOptions::default() }).unwrap()
@@ -170,4 +175,31 @@ fn the_exit_status_says_what_came_of_it() {
         let errors = run.stderr.lines().filter(|line| line.starts_with("error: ")).count();
         assert_eq!(errors, usize::from(code >= 2), "{args:?} {run:?}");
     }
+}
+
+/// What was done so far is summed up, and the status is that of an interrupted command.
+#[test]
+fn ctrl_c_ends_it_with_a_summary() {
+    let farm = farm("healthy=1");
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let read = |name: &str| std::fs::read_to_string(path(name)).unwrap();
+    let mut child = Command::new(RINGCHECK)
+        .args(["probe", &format!("127.1.0.0/16:{}", farm.port()), "--rate", "50"])
+        .stdout(File::create(path("out")).unwrap())
+        .stderr(File::create(path("err")).unwrap())
+        .spawn()
+        .unwrap();
+    let patience = Duration::from_secs(20);
+    let rows = wait_for(patience, || Some(read("out")).filter(|out| out.lines().count() > 3));
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGINT).unwrap();
+    let ended = wait_for(patience, || child.try_wait().unwrap());
+    // Whatever came of it, it does not outlive the test.
+    let _ = child.kill();
+    assert!(rows.is_some(), "no rows");
+    assert_eq!(ended.unwrap().code(), Some(130), "{}", read("err"));
+    let out = read("out");
+    assert!(out.contains(" passed, 0 failed\n") && out.contains("L4OK"), "{out}");
+    let err = read("err");
+    assert!(err.starts_with("error: interrupted after ") && err.lines().count() == 1, "{err}");
 }

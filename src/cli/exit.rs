@@ -1,4 +1,4 @@
-//! How a command ends: the four exit statuses (DESIGN 4), and the one line that explains a failure.
+//! How a command ends: the exit statuses (DESIGN 4), and the one line that explains a failure.
 
 use std::fmt;
 use std::io;
@@ -16,6 +16,8 @@ pub enum Exit {
     Usage = 2,
     /// The engine cannot run, or the daemon cannot be reached.
     Engine = 3,
+    /// Ctrl-C ended it before its time, as shells have it.
+    Interrupted = 130,
 }
 
 impl From<Exit> for ExitCode {
@@ -48,6 +50,11 @@ impl Failure {
     /// The daemon's answer is no (1).
     pub fn refused(message: impl fmt::Display) -> Self {
         Self { exit: Exit::Bad, message: message.to_string() }
+    }
+
+    /// Ctrl-C (130).
+    pub fn interrupted(message: impl fmt::Display) -> Self {
+        Self { exit: Exit::Interrupted, message: message.to_string() }
     }
 
     /// Standard output cannot be written.

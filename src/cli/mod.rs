@@ -9,6 +9,7 @@ pub mod events;
 mod exit;
 pub mod farm;
 pub mod groups;
+mod interrupt;
 pub mod probe;
 pub mod reload;
 pub mod serve;

@@ -13,8 +13,9 @@ pub use presenter::{Presenter, Scope};
 pub use row::Row;
 pub use summary::Summary;
 
+use super::interrupt::Interrupt;
 use super::usage::at_least_one;
-use super::{Answer, Failure};
+use super::{Answer, Failure, units};
 use crate::engine::Plan;
 use crate::engine::oneshot::{Next, OneShot};
 use crate::report::Report;
@@ -67,7 +68,8 @@ Examples:
   ringcheck probe --targets list.txt --protocol http --path /healthz --format json
 
 A target is host:port, tcp://host:port, http://host:port/path, a CIDR range 10.0.0.0/16:80, or
-[::1]:80. Exit status: 0 all passed, 1 some did not, 3 only the checker's own faults.")]
+[::1]:80. Exit status: 0 all passed, 1 some did not, 3 only the checker's own faults. Ctrl-C sums up
+what was done so far.")]
 pub struct ProbeArgs {
     /// What to probe.
     #[arg(value_name = "TARGET")]
@@ -115,6 +117,8 @@ pub fn run(args: &ProbeArgs) -> Answer {
         target_chars: options.targets.chars_max(),
         started: monotonic(),
     };
+    let interrupt = Interrupt::catch()
+        .map_err(|errno| Failure::engine(format_args!("cannot wait for Ctrl-C: {errno}")))?;
     let mut presenter = Presenter::on_stdout(scope);
     let mut run = OneShot::start(
         &plan,
@@ -125,26 +129,53 @@ pub fn run(args: &ProbeArgs) -> Answer {
         options.rate.map(|rate| rate as f64),
     )
     .map_err(Failure::engine)?;
-    let shown = loop {
-        let batch = match run.next(PATIENCE).map_err(Failure::engine)? {
-            Next::Batch(batch) => batch,
-            Next::Nothing => match presenter.tick(monotonic()) {
-                Ok(()) => continue,
-                Err(error) => break Err(error),
-            },
-            Next::Done => break Ok(()),
-        };
-        let shown = show(&mut presenter, &options.targets, &batch.reports);
-        run.recycle(batch);
-        if shown.is_err() {
-            break shown;
-        }
-    };
-    let ended = monotonic();
+    let ended = follow(&mut run, &mut presenter, &options.targets, &interrupt);
+    let now = monotonic();
     run.finish().map_err(Failure::engine)?;
-    match shown {
-        Ok(()) => presenter.finish(ended),
-        Err(error) => presenter.abandon(&error),
+    match ended? {
+        Ended::Done => presenter.finish(now),
+        Ended::Unread(error) => presenter.abandon(&error),
+        Ended::Interrupted => {
+            let [done, all] = [presenter.shown(), scope.probes].map(units::count);
+            presenter.finish(now)?;
+            Err(Failure::interrupted(format_args!("interrupted after {done} of {all} probes")))
+        }
+    }
+}
+
+/// Why a run is over.
+#[derive(Debug)]
+enum Ended {
+    Done,
+    /// Stdout cannot be written.
+    Unread(io::Error),
+    /// Ctrl-C.
+    Interrupted,
+}
+
+/// Shows what comes of `run` until it is over.
+fn follow<O: io::Write>(
+    run: &mut OneShot,
+    presenter: &mut Presenter<O>,
+    targets: &Targets,
+    interrupt: &Interrupt,
+) -> Result<Ended, Failure> {
+    loop {
+        let shown = match run.next(PATIENCE).map_err(Failure::engine)? {
+            Next::Batch(batch) => {
+                let shown = show(presenter, targets, &batch.reports);
+                run.recycle(batch);
+                shown
+            }
+            Next::Nothing => presenter.tick(monotonic()),
+            Next::Done => return Ok(Ended::Done),
+        };
+        if let Err(error) = shown {
+            return Ok(Ended::Unread(error));
+        }
+        if interrupt.came() {
+            return Ok(Ended::Interrupted);
+        }
     }
 }
 

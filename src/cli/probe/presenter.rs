@@ -101,6 +101,11 @@ impl<O: Write> Presenter<O> {
         Ok(())
     }
 
+    /// How many probes were shown so far.
+    pub fn shown(&self) -> u64 {
+        self.summary.total()
+    }
+
     /// Shows the summary at `now`, and returns what the command comes to. With json and csv the
     /// summary goes to stderr, so that stdout holds rows only.
     pub fn finish(mut self, now: Instant) -> Answer {
