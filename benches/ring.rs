@@ -43,6 +43,7 @@ fn checks(criterion: &mut Criterion) {
 /// A whole one-shot run: start of a worker, its self-test, all checks, the end.
 fn engine(port: u16, count: usize) {
     let recipe = Recipe {
+        port: None,
         interval: Duration::ZERO,
         timeout: Duration::from_secs(10),
         thresholds: Thresholds { healthy: 1, unhealthy: 1 },

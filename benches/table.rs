@@ -76,7 +76,8 @@ fn config(targets: u32) -> Config {
 fn table(targets: u32) -> (Collector, Arc<StateTable>) {
     let table = Arc::new(StateTable::new(2_000_000, Instant::ZERO));
     let mut collector = Collector::new(Arc::clone(&table), 1, Instant::ZERO);
-    let registry = Registry::build(&config(targets), None, &mut IdAllocator::default()).0;
+    let registry =
+        Registry::build(&config(targets), None, &mut IdAllocator::default(), Instant::ZERO).0;
     collector.install(Arc::new(registry), Instant::ZERO).expect("two million places");
     let reports = (0..targets).map(|n| report(n, n % 10 == 9)).collect();
     let batch = Batch { worker: 0, revision: 1, reports, stats: None };

@@ -47,6 +47,7 @@ fn run(targets: u32, check: &Check) {
     let options = Options { rounds: Some(ROUNDS), rate: None };
     let mut worker = Worker::new(Sim::new(1, 4_096, network), options, orders, reporter);
     let recipe = Recipe {
+        port: None,
         interval: Duration::from_secs(10),
         timeout: Duration::from_secs(2),
         thresholds: Thresholds { healthy: 2, unhealthy: 2 },

@@ -39,7 +39,10 @@ pub enum Command {
 
 /// The registry uses more ids than the table has places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{ids} target ids, the state table has {capacity}; raise engine.max_targets and restart")]
+#[error(
+    "{ids} target ids with those that drain, the state table has {capacity}; wait until they have \
+     drained, or raise engine.max_targets and restart"
+)]
 pub struct TableFull {
     /// Ids of the registry.
     pub ids: usize,
@@ -228,7 +231,13 @@ impl Collector {
             } else {
                 self.table.verdict(target)
             };
-            sets.set_state(position, None, Some(shown_state(group, position, verdict.observed)));
+            let shows = |group, position| shown_state(group, position, verdict.observed);
+            let state = shows(group, position);
+            // The registry alone can change what is shown: deregistered, weight 0, checks off.
+            if old.home(target).is_some_and(|(old, before)| shows(old, before) != state) {
+                self.table.restamp(target, now.into());
+            }
+            sets.set_state(position, None, Some(state));
             sets.set_code(position, None, verdict.outcome.map(|outcome| outcome.code));
         }
         sets

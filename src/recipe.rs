@@ -1,6 +1,7 @@
 //! A health check as a worker uses it: settings rendered once per group, nothing left to parse.
 
 use crate::check::Check;
+use crate::endpoint::Endpoint;
 use crate::health::Thresholds;
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ pub enum Handshake {
 /// milliseconds and not zero (zero is allowed for one-shot runs only), `timeout` is not zero.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recipe {
+    /// Port that probes go to; none: each target's own (`traffic-port`).
+    pub port: Option<u16>,
     /// Gap between the starts of two probes of a target.
     pub interval: Duration,
     /// Longest time of one probe.
@@ -40,4 +43,15 @@ pub struct Recipe {
     pub close: Close,
     /// How far a mere connect goes.
     pub handshake: Handshake,
+}
+
+impl Recipe {
+    /// Where a probe of the target at `traffic` goes.
+    #[must_use]
+    pub const fn endpoint(&self, traffic: Endpoint) -> Endpoint {
+        match self.port {
+            Some(port) => Endpoint::new(traffic.ip(), port),
+            None => traffic,
+        }
+    }
 }

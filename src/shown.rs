@@ -79,7 +79,7 @@ impl Facts {
     pub fn of(group: &Group, position: usize) -> Self {
         Self {
             registered: true,
-            draining: false,
+            draining: group.members.drains_until(position).is_some(),
             lifecycle: group.members.lifecycle(position),
             in_use: group.in_use,
             zone_enabled: group.members.zone_enabled(position),

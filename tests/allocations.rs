@@ -64,6 +64,7 @@ fn recipes() -> Vec<Recipe> {
     let checks = [Check::Tcp, Check::Http(http)];
     let both = checks.into_iter().flat_map(|check| {
         [Close::Reset, Close::Graceful].map(|close| Recipe {
+            port: None,
             interval: Duration::from_millis(100),
             timeout: Duration::from_millis(50),
             thresholds: Thresholds { healthy: 2, unhealthy: 2 },

@@ -28,7 +28,7 @@ fn farm(mix: &str) -> Farm {
 /// A group of rule set free; `check` is more of its health check.
 fn group(name: &str, targets: &str, check: &str) -> String {
     format!(
-        "[[group]]\nname = \"{name}\"\nrules = \"free\"\n{targets}\n\
+        "[[group]]\nname = \"{name}\"\nrules = \"free\"\nderegistration_delay = \"0s\"\n{targets}\n\
          [group.health_check]\ninterval = \"500ms\"\nhealthy_threshold = 1\n{check}\n"
     )
 }
@@ -242,6 +242,72 @@ fn reload_adds_removes_and_changes_and_a_bad_file_changes_nothing() {
     assert_eq!((status, &answer["error"]["message"]), (422, &error.into()));
     let started = summary["probes"]["started"].as_u64();
     daemon.summary_when("probing on", |s| s["probes"]["started"].as_u64() > started);
+}
+
+#[test]
+fn who_leaves_the_file_drains_for_its_delay_and_is_gone_then() {
+    let farm = farm("healthy=1");
+    let config = |count, delay: &str| {
+        group("g", &list(&farm, count), "timeout = \"1s\"").replace("\"0s\"", delay)
+    };
+    let daemon = Daemon::start(&config(3, "\"1h\""));
+    daemon.summary_when("healthy", |summary| count(summary, "healthy") == 3);
+    daemon.files.configure(&config(1, "\"1h\""));
+    let (_, answer) = daemon.reload(false);
+    assert_eq!((&answer["targets"], &answer["removed"]), (&1.into(), &2.into()));
+    let before = daemon.targets("g");
+    let states: Vec<_> = before.iter().map(|(_, state, _)| state.as_str()).collect();
+    assert_eq!(states, ["healthy", "draining", "draining"]);
+    let leaving = daemon.get(&format!("/v1/groups/g/targets/{}", before[1].0));
+    assert_eq!(leaving["reason"], "Target.DeregistrationInProgress");
+    assert_eq!(leaving["description"], "Target deregistration is in progress");
+    assert!(leaving["since"].as_str() > leaving["last_probe"]["at"].as_str(), "{leaving}");
+    let routable = daemon.get("/v1/groups/g/routable");
+    assert_eq!(routable["targets"].as_array().unwrap().len(), 1);
+
+    // One comes back in time, and begins anew; the other one is gone when its time is over.
+    daemon.files.configure(&config(2, "\"1h\""));
+    daemon.reload(false);
+    daemon.summary_when("back", |s| (count(s, "healthy"), count(s, "draining")) == (2, 1));
+    daemon.files.configure(&config(1, "\"3s\""));
+    daemon.reload(false);
+    assert_eq!(count(&daemon.summary(), "draining"), 2, "the delay counts from the start");
+    daemon.summary_when("gone", |s| (count(s, "draining"), count(s, "total")) == (1, 2));
+    let left = daemon.targets("g");
+    assert_eq!((&left[0].0, &left[1].0), (&before[0].0, &before[2].0));
+}
+
+#[test]
+fn a_changed_port_of_the_health_check_keeps_state_and_since() {
+    let farm = farm("healthy=1");
+    let check = "timeout = \"1s\"\nunhealthy_threshold = 100";
+    let daemon = Daemon::start(&group("g", &list(&farm, 1), check));
+    daemon.summary_when("healthy", |summary| count(summary, "healthy") == 1);
+    let id = daemon.targets("g").swap_remove(0).0;
+    let target = || daemon.get(&format!("/v1/groups/g/targets/{id}"));
+    let before = target();
+    // Nobody listens on port 1.
+    daemon.files.configure(&group("g", &list(&farm, 1), &format!("{check}\nport = 1")));
+    let (_, answer) = daemon.reload(false);
+    assert_eq!((&answer["added"], &answer["removed"]), (&0.into(), &0.into()));
+    let after = wait_for(PATIENCE, || Some(target()).filter(|target| target["code"] == "L4CON"));
+    let after = after.unwrap();
+    assert_eq!((&after["state"], &after["since"]), (&"healthy".into(), &before["since"]));
+    assert!(after["streak"].as_i64() < Some(0), "{after}");
+}
+
+#[test]
+fn a_second_daemon_on_the_state_directory_ends_with_3_and_one_line() {
+    let state = tempfile::tempdir().unwrap();
+    let config = format!("[state]\ndir = {:?}\n", state.path().join("state"));
+    let daemon = Daemon::start(&config);
+    let output = Files::new(&config).run(&[]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(stderr.starts_with("error: another daemon uses the state directory "), "{stderr}");
+    drop(daemon);
+    drop(Daemon::start(&config));
 }
 
 #[test]

@@ -9,13 +9,16 @@ use ringcheck::config::{
 use ringcheck::endpoint::Endpoint;
 use ringcheck::health::Observed;
 use ringcheck::recipe::{Close, Handshake, Recipe};
-use ringcheck::registry::{GroupKey, IdAllocator, Registry, mass_removal};
+use ringcheck::registry::{Group, GroupKey, IdAllocator, Registry, mass_removal};
 use ringcheck::report::TargetId;
 use ringcheck::shown::{self, Facts, State};
+use ringcheck::time::Instant;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
+
+const NOW: Instant = Instant::from_millis(1_000_000);
 
 fn config(groups: Vec<GroupConfig>) -> Config {
     Config {
@@ -95,7 +98,7 @@ fn probed(registry: &Registry) -> Probed {
                 let member = group.members.get(position);
                 let traffic = member.endpoint.socket_addr();
                 let hash = ringcheck::rng::hash_target(&group.config.name, traffic);
-                let value = (group.key, group.probe_endpoint(position), hash);
+                let value = (group.key, member.endpoint, hash);
                 assert!(probed.insert(member.target, value).is_none(), "one id, two targets");
             }
         }
@@ -103,7 +106,7 @@ fn probed(registry: &Registry) -> Probed {
     probed
 }
 
-/// (group, id, port) to (state table id, probe endpoint).
+/// (group, id, port) to (state table id, address and traffic port).
 fn identities(registry: &Registry) -> BTreeMap<(String, String, u16), (TargetId, Endpoint)> {
     let mut all = BTreeMap::new();
     for (index, group) in registry.groups.iter().enumerate() {
@@ -114,7 +117,7 @@ fn identities(registry: &Registry) -> BTreeMap<(String, String, u16), (TargetId,
             let home = registry.homes[member.target.index()];
             assert_eq!((home.group as usize, home.position as usize), (index, position));
             let key = (group.config.name.clone(), member.id.into_owned(), port);
-            all.insert(key, (member.target, group.probe_endpoint(position)));
+            all.insert(key, (member.target, member.endpoint));
         }
     }
     let homes = registry.homes.iter().filter(|home| home.group != u32::MAX).count();
@@ -144,8 +147,9 @@ fn any_target() -> impl Strategy<Value = TargetConfig> {
 
 fn any_group(name: &'static str) -> impl Strategy<Value = Option<GroupConfig>> {
     let targets = prop::collection::vec(any_target(), 0..8);
-    let settings = (any::<bool>(), prop::option::of(90..92_u16), 1..3_u64);
-    let group = (targets, settings).prop_map(move |(targets, (enabled, port, interval))| {
+    let settings = (any::<bool>(), prop::option::of(90..92_u16), 1..3_u64, 0..4_u64);
+    let group = (targets, settings).prop_map(move |(targets, settings)| {
+        let (enabled, port, interval, delay) = settings;
         let mut seen = BTreeSet::new();
         let unique = targets.into_iter().filter(|target| {
             let id =
@@ -155,6 +159,7 @@ fn any_group(name: &'static str) -> impl Strategy<Value = Option<GroupConfig>> {
         let mut group = group(name, unique.collect());
         group.health_check.enabled = enabled;
         group.health_check.port = port;
+        group.deregistration_delay = Duration::from_secs(delay);
         group.health_check.interval = Duration::from_secs(interval);
         group
     });
@@ -188,46 +193,156 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
-    fn any_sequence_of_reloads(configs in prop::collection::vec((any_config(), 0..4_u64), 1..8)) {
+    fn any_sequence_of_reloads(
+        configs in prop::collection::vec((any_config(), 0..4_u64, 0..3_u64), 1..8),
+    ) {
         let mut ids = IdAllocator::default();
         let mut registry = Registry::default();
         let mut worker = Worker::default();
+        let mut model = Model::default();
+        let mut now = NOW;
         // Ids that a report may still be on its way for, with the revision that freed them.
         let mut unsettled: BTreeMap<TargetId, u64> = BTreeMap::new();
         // `behind`: how many revisions the slowest worker is behind after this one.
-        for (config, behind) in configs {
-            let (next, change) = Registry::build(&config, Some(&registry), &mut ids);
-            prop_assert_eq!(next.revision, registry.revision + 1);
-            let (old, new) = (identities(&registry), identities(&next));
-            for (key, (target, endpoint)) in &new {
-                match old.get(key) {
-                    Some((before, at)) if at == endpoint => prop_assert_eq!(before, target),
-                    Some((before, _)) => prop_assert_ne!(before, target),
-                    None => {}
+        for (config, behind, seconds) in configs {
+            now += Duration::from_secs(seconds);
+            let is_over = registry.drain_end.is_some_and(|end| end <= now);
+            for config in [None, Some(&config)].into_iter().skip(usize::from(!is_over)) {
+                let (next, change) = match config {
+                    None => registry.expire(&mut ids, now),
+                    Some(config) => Registry::build(config, Some(&registry), &mut ids, now),
+                };
+                prop_assert_eq!(next.revision, registry.revision + 1);
+                model.step(config, now);
+                model.assert_is(&next);
+                assert_ids_stay(&registry, &next, &unsettled);
+                prop_assert_eq!(counts_of(&model), (change.registered, change.deregistered));
+                carry_out(&mut worker, change);
+                prop_assert_eq!(&worker.probed, &probed(&next));
+                for group in &next.groups {
+                    let recipe = group.config.health_check.recipe();
+                    prop_assert_eq!(&*worker.recipes[&group.key], &recipe);
                 }
-                let reused = unsettled.contains_key(target);
-                prop_assert!(!reused, "{:?} reused too early", target);
+                let in_use: BTreeSet<_> =
+                    identities(&next).into_values().map(|(target, _)| target).collect();
+                let freed = identities(&registry).into_values().map(|(target, _)| target);
+                let freed = freed.filter(|target| !in_use.contains(target));
+                unsettled.extend(freed.map(|target| (target, next.revision)));
+                let carried_out = next.revision.saturating_sub(behind);
+                ids.release(carried_out);
+                unsettled.retain(|_, revision| *revision > carried_out);
+                registry = next;
             }
-            for old_group in &registry.groups {
-                if let Some(group) = next.group(&old_group.config.name) {
-                    prop_assert_eq!(group.key, old_group.key);
-                }
-            }
-            carry_out(&mut worker, change);
-            prop_assert_eq!(&worker.probed, &probed(&next));
-            for group in &next.groups {
-                let recipe = group.config.health_check.recipe();
-                prop_assert_eq!(&*worker.recipes[&group.key], &recipe);
-            }
-            let now: BTreeSet<_> = new.values().map(|(target, _)| *target).collect();
-            let freed = old.values().map(|(target, _)| *target).filter(|id| !now.contains(id));
-            unsettled.extend(freed.map(|target| (target, next.revision)));
-            let carried_out = next.revision.saturating_sub(behind);
-            ids.release(carried_out);
-            unsettled.retain(|_, revision| *revision > carried_out);
-            registry = next;
         }
     }
+}
+
+/// Who was there keeps the id, who is new has none that a report may still be on its way for.
+fn assert_ids_stay(old: &Registry, new: &Registry, unsettled: &BTreeMap<TargetId, u64>) {
+    let before = identities(old);
+    for (key, (target, endpoint)) in identities(new) {
+        match before.get(&key) {
+            Some((known, at)) if *at == endpoint => assert_eq!(*known, target, "{key:?}"),
+            Some((known, _)) => assert_ne!(*known, target, "{key:?}"),
+            None => {}
+        }
+        assert!(!unsettled.contains_key(&target), "{target:?} reused too early");
+    }
+    for old_group in &old.groups {
+        if let Some(group) = new.group(&old_group.config.name) {
+            assert_eq!(group.key, old_group.key);
+        }
+    }
+}
+
+/// What the members of each group must be: written down as one would say it.
+#[derive(Default)]
+struct Model {
+    groups: BTreeMap<String, Vec<Known>>,
+    registered: usize,
+    deregistered: usize,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Known {
+    id: String,
+    endpoint: Endpoint,
+    drains_until: Option<Instant>,
+}
+
+impl Model {
+    fn step(&mut self, config: Option<&Config>, now: Instant) {
+        (self.registered, self.deregistered) = (0, 0);
+        let Some(config) = config else {
+            let stays = |known: &Known| known.drains_until.is_none_or(|end| end > now);
+            self.groups.values_mut().for_each(|group| group.retain(stays));
+            return;
+        };
+        let mut before = std::mem::take(&mut self.groups);
+        for group in &config.groups {
+            let old = before.remove(&group.name).unwrap_or_default();
+            let members = self.group(old, group, now);
+            self.groups.insert(group.name.clone(), members);
+        }
+        let gone = before.values().flatten().filter(|known| known.drains_until.is_none());
+        self.deregistered += gone.count();
+    }
+
+    fn group(&mut self, old: Vec<Known>, group: &GroupConfig, now: Instant) -> Vec<Known> {
+        let listed = group.targets.iter().map(|target| Known {
+            id: target.id.as_deref().map_or_else(|| target.endpoint.ip().to_string(), Into::into),
+            endpoint: target.endpoint,
+            drains_until: None,
+        });
+        let mut fresh: Vec<Known> = listed.collect();
+        let mut members = Vec::new();
+        for known in old {
+            let was_registered = known.drains_until.is_none();
+            let is_same = |new: &Known| new.id == known.id && new.endpoint == known.endpoint;
+            if let Some(place) = fresh.iter().position(is_same) {
+                self.registered += usize::from(!was_registered);
+                members.push(fresh.remove(place));
+                continue;
+            }
+            self.deregistered += usize::from(was_registered);
+            let is_named =
+                |new: &Known| new.id == known.id && new.endpoint.port() == known.endpoint.port();
+            let end = known.drains_until.unwrap_or(now + group.deregistration_delay);
+            let drains = !group.deregistration_delay.is_zero() && end > now;
+            if drains && !fresh.iter().any(is_named) {
+                members.push(Known { drains_until: Some(end), ..known });
+            }
+        }
+        self.registered += fresh.len();
+        members.extend(fresh);
+        members
+    }
+
+    fn assert_is(&self, registry: &Registry) {
+        let known = |group: &Group| -> Vec<Known> {
+            let members = &group.members;
+            let serials: Vec<u64> = (0..members.len()).map(|p| members.serial(p)).collect();
+            assert!(serials.is_sorted_by(|a, b| a < b), "{serials:?}");
+            for (position, &serial) in serials.iter().enumerate() {
+                assert_eq!(members.behind(serial), position + 1);
+            }
+            let member = |position| {
+                let member = members.get(position);
+                let (id, endpoint) = (member.id.into_owned(), member.endpoint);
+                Known { id, endpoint, drains_until: members.drains_until(position) }
+            };
+            (0..members.len()).map(member).collect()
+        };
+        let groups = registry.groups.iter();
+        let groups = groups.map(|group| (group.config.name.clone(), known(group))).collect();
+        assert_eq!(self.groups, groups);
+        let ends = self.groups.values().flatten().filter_map(|known| known.drains_until);
+        assert_eq!(registry.drain_end, ends.min());
+    }
+}
+
+const fn counts_of(model: &Model) -> (usize, usize) {
+    (model.registered, model.deregistered)
 }
 
 /// Recipes, remove, add; nothing may be told twice or to no purpose.
@@ -249,9 +364,9 @@ fn carry_out(worker: &mut Worker, change: ringcheck::registry::Change) {
 fn the_same_configuration_changes_nothing() {
     let config = config(vec![group("web", targets(50))]);
     let mut ids = IdAllocator::default();
-    let (first, change) = Registry::build(&config, None, &mut ids);
+    let (first, change) = Registry::build(&config, None, &mut ids, NOW);
     assert_eq!((first.revision, change.add.len(), change.recipes.len()), (1, 50, 1));
-    let (second, change) = Registry::build(&config, Some(&first), &mut ids);
+    let (second, change) = Registry::build(&config, Some(&first), &mut ids, NOW);
     assert_eq!((second.revision, second.target_count()), (2, 50));
     assert!(change.add.is_empty() && change.remove.is_empty() && change.recipes.is_empty());
 }
@@ -260,9 +375,9 @@ fn the_same_configuration_changes_nothing() {
 fn a_changed_setting_is_one_recipe_and_no_target() {
     let mut config = config(vec![group("web", targets(5)), group("db", targets(5))]);
     let mut ids = IdAllocator::default();
-    let (first, _) = Registry::build(&config, None, &mut ids);
+    let (first, _) = Registry::build(&config, None, &mut ids, NOW);
     config.groups[1].health_check.interval = Duration::from_secs(10);
-    let (second, change) = Registry::build(&config, Some(&first), &mut ids);
+    let (second, change) = Registry::build(&config, Some(&first), &mut ids, NOW);
     assert!(change.add.is_empty() && change.remove.is_empty());
     assert_eq!(change.recipes.len(), 1);
     assert_eq!(change.recipes[0].0, second.group("db").unwrap().key);
@@ -278,7 +393,7 @@ fn members_are_found_by_any_spelling_of_their_id() {
         ..target(0, 0)
     });
     let (registry, _) =
-        Registry::build(&config(vec![group("web", list)]), None, &mut IdAllocator::default());
+        Registry::build(&config(vec![group("web", list)]), None, &mut IdAllocator::default(), NOW);
     let members = &registry.group("web").unwrap().members;
     assert_eq!(members.find("127.0.0.1", Some(81)), Some(1));
     assert_eq!(members.find("::ffff:127.0.0.1", Some(81)), Some(1));
@@ -302,7 +417,7 @@ fn a_member_takes_at_most_45_bytes() {
     }
     let plain = config(vec![group("web", targets(10_000))]);
     for (config, most) in [(plain, 28), (config(vec![group("web", list)]), 45)] {
-        let (registry, _) = Registry::build(&config, None, &mut IdAllocator::default());
+        let (registry, _) = Registry::build(&config, None, &mut IdAllocator::default(), NOW);
         let bytes = registry.groups[0].members.bytes();
         assert!(bytes <= most * 10_000, "{bytes}");
     }
@@ -311,7 +426,7 @@ fn a_member_takes_at_most_45_bytes() {
 #[test]
 fn the_guard_counts_what_would_be_lost() {
     let mut ids = IdAllocator::default();
-    let (old, _) = Registry::build(&config(vec![group("web", targets(100))]), None, &mut ids);
+    let (old, _) = Registry::build(&config(vec![group("web", targets(100))]), None, &mut ids, NOW);
     let reload =
         |groups| mass_removal(&old, &config(groups)).map_err(|refusal| refusal.to_string());
     assert_eq!(reload(vec![group("web", targets(50))]), Ok(()));
@@ -323,7 +438,13 @@ fn the_guard_counts_what_would_be_lost() {
     assert_eq!(reload(vec![group("web", others)]).unwrap_err(), lost.replace("51", "60"));
     assert_eq!(reload(vec![]).unwrap_err(), lost.replace("51", "100"));
 
-    let (small, _) = Registry::build(&config(vec![group("web", targets(99))]), None, &mut ids);
+    // Those that drain are gone already.
+    let half = config(vec![group("web", targets(50))]);
+    let (rest, _) = Registry::build(&half, Some(&old), &mut ids, NOW);
+    assert_eq!((rest.target_count(), rest.groups[0].members.registered()), (100, 50));
+    assert_eq!(mass_removal(&rest, &config(vec![])), Ok(()));
+
+    let (small, _) = Registry::build(&config(vec![group("web", targets(99))]), None, &mut ids, NOW);
     assert_eq!(mass_removal(&small, &config(vec![])), Ok(()));
 }
 
@@ -350,7 +471,7 @@ fn listeners_say_which_groups_and_zones_are_in_use() {
     let list = || vec![zoned(1, "a"), zoned(2, "b"), zoned(3, "c"), target(4, 80)];
     let mut config = config(vec![group("one", list()), group("two", list())]);
     let probed_of = |config: &Config, name: &str| -> Vec<usize> {
-        let (registry, _) = Registry::build(config, None, &mut IdAllocator::default());
+        let (registry, _) = Registry::build(config, None, &mut IdAllocator::default(), NOW);
         let group = registry.group(name).expect("it is in the file");
         (0..4).filter(|&position| group.is_probed(position)).collect()
     };

@@ -36,7 +36,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 fn recipe(check: Check, close: Close, handshake: Handshake) -> Recipe {
     let thresholds = Thresholds { healthy: 1, unhealthy: 1 };
-    Recipe { interval: Duration::ZERO, timeout: TIMEOUT, thresholds, check, close, handshake }
+    let (interval, timeout) = (Duration::ZERO, TIMEOUT);
+    Recipe { port: None, interval, timeout, thresholds, check, close, handshake }
 }
 
 /// Probes each target once; reports by place in the list.

@@ -96,7 +96,7 @@ pub(super) fn decode(text: &str, plus: Plus) -> Option<String> {
 }
 
 /// The value of a hexadecimal digit.
-pub(super) const fn hex_digit(byte: u8) -> Option<u8> {
+const fn hex_digit(byte: u8) -> Option<u8> {
     match byte {
         b'0'..=b'9' => Some(byte - b'0'),
         b'a'..=b'f' => Some(byte - b'a' + 10),

@@ -35,8 +35,7 @@ pub(super) async fn page(
 ) -> Result<Response, ApiError> {
     let asked = Asked::of(&uri)?;
     let chosen = Chosen::find(&state, &name)?;
-    let (members, revision) = (&chosen.group.members, chosen.view.registry.revision);
-    let from = asked.cursor.as_ref().map_or(0, |cursor| cursor.resume(members, revision));
+    let from = asked.cursor.map_or(0, |cursor| cursor.resume(&chosen.group.members));
     state.now();
     let mut page = Page { state, chosen, asked, next: from, begun: false, last: None, written: 0 };
     Ok(json_pieces(move |out| page.piece(out)))
@@ -173,12 +172,10 @@ impl Page {
     }
 
     fn finish(&self, out: &mut Vec<u8>, more: bool) {
-        let cursor = self.last.filter(|_| more).map(|position| {
-            let member = self.chosen.group.members.get(position);
-            let revision = self.chosen.view.registry.revision;
-            let (port, id) = (member.endpoint.port(), member.id.into_owned());
-            Cursor { position: position + 1, revision, port, id }.text()
-        });
+        let cursor = self
+            .last
+            .filter(|_| more)
+            .map(|position| Cursor { serial: self.chosen.group.members.serial(position) }.text());
         out.extend_from_slice(b"],\"next_cursor\":");
         append_json(out, &cursor);
         out.extend_from_slice(b"}\n");

@@ -57,8 +57,9 @@ pub(super) fn log(level: &str) {
 pub(super) fn failure(error: DaemonError) -> Failure {
     match error {
         DaemonError::Config(error) => Failure::usage(error),
-        DaemonError::Engine(_) | DaemonError::Bind(_) | DaemonError::Start(..) => {
-            Failure::engine(error)
-        }
+        DaemonError::Engine(_)
+        | DaemonError::Bind(_)
+        | DaemonError::State(_)
+        | DaemonError::Start(..) => Failure::engine(error),
     }
 }

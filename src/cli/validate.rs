@@ -8,6 +8,7 @@ use crate::config::{self, Config, Protocol};
 use crate::engine::Plan;
 use crate::limits::API_CONNECTIONS_MAX;
 use crate::registry::{Group, IdAllocator, Registry};
+use crate::time::Instant;
 use serde::Serialize;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -69,7 +70,7 @@ pub fn validate(
     format: Format,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let (registry, _) = Registry::build(config, None, &mut IdAllocator::default());
+    let (registry, _) = Registry::build(config, None, &mut IdAllocator::default(), Instant::ZERO);
     let costs: Vec<GroupCost<'_>> = registry.groups.iter().map(|group| group_cost(group)).collect();
     let summary = Summary::of(&costs, capacity);
     match format {

@@ -42,6 +42,7 @@ impl HealthCheck {
             }
         };
         Recipe {
+            port: self.port,
             interval: self.interval,
             timeout: self.timeout,
             thresholds: Thresholds {

@@ -4,7 +4,10 @@
 //! writer; and the calling thread, which becomes the control thread inside tokio-uring's runtime,
 //! answers the API and takes signals.
 
+pub use super::state_dir::StateDirError;
+
 use super::keeper::{Keeper, Request, Stopping};
+use super::state_dir::StateDir;
 use super::{Engine, EngineError, Plan};
 use crate::api::{
     self, ApiState, BindError, LastReload, ReloadError, ReloadFuture, ReloadHandle, ReloadSummary,
@@ -38,6 +41,9 @@ pub enum DaemonError {
     /// The socket cannot be had.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// The state directory cannot be had.
+    #[error(transparent)]
+    State(#[from] StateDirError),
     /// The configuration does not fit.
     #[error(transparent)]
     Config(#[from] ReloadError),
@@ -57,6 +63,8 @@ pub struct Daemon {
     ended: Arc<Notify>,
     listener: std::os::unix::net::UnixListener,
     socket: api::SocketFile,
+    /// Where one is configured.
+    state: Option<StateDir>,
     name: String,
 }
 
@@ -68,13 +76,15 @@ impl Daemon {
     /// See [`DaemonError`]; whatever was started is stopped again.
     pub fn start(config: Config, file: Option<PathBuf>) -> Result<Self, DaemonError> {
         let plan = Plan::new(config.engine.workers, config.engine.max_in_flight)?;
+        let state = config.state.dir.as_deref().map(StateDir::take).transpose()?;
         let api = &config.api;
         // One value until the end: where the start fails, the listener must go before its file,
         // which stays as long as somebody listens.
         let bound = api::bind(&api.socket, api.socket_mode, api.socket_group.as_deref())?;
         let now = monotonic();
-        // A reload may replace every target, and ids come free only when all workers have done so.
-        let table = Arc::new(StateTable::new(config.engine.max_targets * 2, now));
+        // Places are made as they are needed. A reload may replace every target, those that left
+        // drain for a while, and ids come free only when all workers have let go of them.
+        let table = Arc::new(StateTable::new(config.engine.max_targets * 4, now));
         let engine = Engine::start(&plan, Keep::Newest, |_| Options { rounds: None, rate: None })?;
         tracing::info!(workers = plan.workers, slots = plan.slots, "probing on io_uring");
         let name = config.file.display().to_string();
@@ -109,7 +119,18 @@ impl Daemon {
         })?;
         let reloads = Arc::new(Reloads { requests, last, stopping });
         let (listener, socket) = bound;
-        Ok(Self { table, reloads, keeper, running, collector, ended, listener, socket, name })
+        Ok(Self {
+            table,
+            reloads,
+            keeper,
+            running,
+            collector,
+            ended,
+            listener,
+            socket,
+            state,
+            name,
+        })
     }
 
     /// The state table, for whoever runs in the same process.
@@ -123,16 +144,26 @@ impl Daemon {
     /// # Errors
     /// Where a worker's world broke, or the control thread cannot run.
     pub fn run(self, until: impl Future<Output = ()>) -> Result<(), DaemonError> {
-        let Self { table, reloads, keeper, running, collector, ended, listener, socket, name } =
-            self;
+        let Self {
+            table,
+            reloads,
+            keeper,
+            running,
+            collector,
+            ended,
+            listener,
+            socket,
+            state,
+            name,
+        } = self;
         let handle: Arc<dyn ReloadHandle> = Arc::clone(&reloads) as _;
-        let state = Arc::new(ApiState::new(table, handle, name));
+        let api = Arc::new(ApiState::new(table, handle, name));
         let served: Result<(), DaemonError> = tokio_uring::start(async {
             let listener = tokio::net::UnixListener::from_std(listener)
                 .map_err(|error| DaemonError::Start("the API", error))?;
             let stop = stop_signal(Arc::clone(&reloads), ended, until)?;
             notify(&[sd_notify::NotifyState::Ready]);
-            api::serve(listener, state, stop).await;
+            api::serve(listener, api, stop).await;
             notify(&[sd_notify::NotifyState::Stopping]);
             Ok(())
         });
@@ -144,6 +175,7 @@ impl Daemon {
         let stopped = join(keeper);
         join(collector);
         drop(socket);
+        drop(state);
         served?;
         Ok(stopped?)
     }

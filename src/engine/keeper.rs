@@ -96,7 +96,8 @@ impl Keeper {
     /// The first worker whose world broke.
     pub(super) fn run(mut self, requests: &Receiver<Request>) -> Result<(), EngineError> {
         while self.stopping.get().is_none() && self.engine.ended().is_none() {
-            match requests.recv_timeout(LOOK_EVERY) {
+            self.expire();
+            match requests.recv_timeout(self.patience()) {
                 Ok(Request::Reload { force, answer }) => {
                     // Whoever asked may be gone; the reload holds all the same.
                     let _ = answer.send(self.reload(force));
@@ -109,6 +110,26 @@ impl Keeper {
         // The collector takes in what the workers sent last, and ends.
         let _ = self.collector.send(collector::Command::Stop);
         stopped
+    }
+
+    /// How long nothing need be done unless somebody asks.
+    fn patience(&self) -> Duration {
+        let drain_end = self.registry.drain_end.map(|end| end.since(monotonic()));
+        drain_end.map_or(LOOK_EVERY, |left| left.min(LOOK_EVERY))
+    }
+
+    /// Lets go of the targets whose draining is over.
+    fn expire(&mut self) {
+        let now = monotonic();
+        if self.registry.drain_end.is_none_or(|end| end > now) {
+            return;
+        }
+        self.ids.release(self.table.taken_up_revision());
+        let mut ids = self.ids.clone();
+        let (registry, change) = self.registry.expire(&mut ids, now);
+        if let Err(error) = self.adopt(registry, ids, change, First::Soon(0)) {
+            tracing::error!(%error, "targets drain for longer");
+        }
     }
 
     /// Reloads if a targets file has changed. A missing file is no change: somebody is replacing
@@ -180,25 +201,34 @@ impl Keeper {
     fn take(&mut self, config: Config, first: First) -> Result<ReloadSummary, ReloadError> {
         let watched = config.groups.iter().flat_map(|group| group.targets_files.iter().cloned());
         let watched = watched.map(|file| (file.clone(), changed_at(&file))).collect();
+        let targets = config.groups.iter().map(|group| group.targets.len()).sum();
+        let (groups, previous) = (config.groups.len(), &self.registry);
         // A registry that is refused has taken no ids, and freed none.
         let mut ids = self.ids.clone();
-        let (registry, change) = Registry::build(&config, Some(&self.registry), &mut ids);
+        let (registry, change) = Registry::build(&config, Some(previous), &mut ids, monotonic());
         drop(config);
+        let (revision, added, removed) =
+            (registry.revision, change.registered, change.deregistered);
+        self.adopt(registry, ids, change, first)?;
+        self.watched = watched;
+        Ok(ReloadSummary { revision, groups, targets, added, removed })
+    }
+
+    /// Installs a registry, and tells the workers.
+    fn adopt(
+        &mut self,
+        registry: Registry,
+        ids: IdAllocator,
+        change: Change,
+        first: First,
+    ) -> Result<(), ReloadError> {
         let registry = Arc::new(registry);
-        let summary = ReloadSummary {
-            revision: registry.revision,
-            groups: registry.groups.len(),
-            targets: registry.target_count(),
-            added: change.add.len(),
-            removed: change.remove.len(),
-        };
         self.goes_on()?;
         self.install(&registry)?;
         self.ids = ids;
         self.registry = registry;
-        self.watched = watched;
         self.tell(change, first);
-        Ok(summary)
+        Ok(())
     }
 
     fn install(&self, registry: &Arc<Registry>) -> Result<(), ReloadError> {

@@ -8,6 +8,7 @@ pub mod daemon;
 mod keeper;
 pub mod oneshot;
 pub mod resources;
+mod state_dir;
 
 pub use resources::Plan;
 

@@ -1,41 +1,49 @@
 //! From a configuration and the registry before it to the next registry and what the workers must
 //! do.
 //!
-//! Both sides of a group are ordered by identity, so old and new are merged in one pass: O(n log n)
-//! in all, for the ordering. A target is the same one as before if its group's name, its id and its
-//! port are; it then keeps its state table id, unless its probes must go elsewhere (another
-//! address, or another port of the health check): that is a new target with an old name.
+//! A target is the same one as before if its group's name, its id, its port and its address are; it
+//! then keeps its state table id.
 
 use super::members::position_u32;
+use super::seating::{Seat, Seating};
 use super::{Addition, Change, Group, GroupKey, Home, IdAllocator, Members, Registry};
-use crate::config::{Config, GroupConfig};
+use crate::config::{Config, GroupConfig, TargetConfig};
 use crate::report::TargetId;
 use crate::rng::hash_target;
+use crate::time::Instant;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 impl Registry {
     /// The registry of `config`, and what the workers must do to get there from `previous` (none:
-    /// from nothing). `ids` are those that `previous` was built with; what is freed is in
-    /// quarantine until [`IdAllocator::release`] is told of this revision.
+    /// from nothing). `ids` are those that `previous` was built with; what is freed is in quarantine
+    /// until [`IdAllocator::release`] is told of this revision.
     #[must_use]
     pub fn build(
         config: &Config,
         previous: Option<&Self>,
         ids: &mut IdAllocator,
+        now: Instant,
     ) -> (Self, Change) {
         let empty = Self::default();
-        let previous = previous.unwrap_or(&empty);
         let uses = Uses::of(config);
-        let mut builder = Builder {
-            previous,
-            ids,
-            change: Change::default(),
-            next: Self { revision: previous.revision + 1, ..Self::default() },
-            freed: Vec::new(),
-        };
+        let mut builder = Builder::new(previous.unwrap_or(&empty), ids);
         for group in &config.groups {
-            builder.group(group, &uses);
+            builder.group(group, &uses, now);
+        }
+        builder.finish()
+    }
+
+    /// The registry without the targets whose draining is over at `now`, as [`Registry::build`].
+    #[must_use]
+    pub fn expire(&self, ids: &mut IdAllocator, now: Instant) -> (Self, Change) {
+        let mut builder = Builder::new(self, ids);
+        for group in &self.groups {
+            if group.members.first_drain_end().is_some_and(|end| end <= now) {
+                builder.expire(group, now);
+            } else {
+                builder.take(Arc::clone(group));
+            }
         }
         builder.finish()
     }
@@ -106,19 +114,73 @@ struct Builder<'a> {
     freed: Vec<u32>,
 }
 
-impl Builder<'_> {
-    fn group(&mut self, config: &GroupConfig, uses: &Uses<'_>) {
+impl<'a> Builder<'a> {
+    fn new(previous: &'a Registry, ids: &'a mut IdAllocator) -> Self {
+        let next = Registry { revision: previous.revision + 1, ..Registry::default() };
+        Self { previous, ids, change: Change::default(), next, freed: Vec::new() }
+    }
+
+    fn group(&mut self, config: &GroupConfig, uses: &Uses<'_>, now: Instant) {
         let old = self.previous.group(&config.name).map(Arc::clone);
         let key = old.as_ref().map_or_else(|| self.ids.group(), |old| old.key);
         self.recipe(key, old.as_deref(), config);
         let (in_use, zones) = uses.of_group(&config.name);
-        let members = Members::pack(&config.targets, zones.as_deref());
-        let mut group = Group { key, config: settings_of(config), in_use, zones, members };
-        let same = old.as_ref().map_or_else(Vec::new, |old| self.merge(old, &group));
-        self.number(&mut group, old.as_deref(), &same);
-        let index = self.next.groups.len();
-        self.next.by_name.insert(config.name.as_str().into(), index);
-        self.next.groups.push(Arc::new(group));
+        let seating = match &old {
+            Some(old) => Seating::next(&old.members, config, now),
+            None => Seating::first(config),
+        };
+        let nobody = Members::default();
+        let before = old.as_ref().map_or(&nobody, |old| &old.members);
+        let members = pack(&seating.seats, &config.targets, before, zones.as_deref());
+        let group = Group { key, config: settings_of(config), in_use, zones, members };
+        self.seat(group, old.as_deref(), &seating);
+    }
+
+    /// Takes over a group without those of its members whose draining is over.
+    fn expire(&mut self, old: &Group, now: Instant) {
+        let seating = Seating::expired(&old.members, now);
+        let zones = old.zones.clone();
+        let members = pack(&seating.seats, &[], &old.members, zones.as_deref());
+        let (key, in_use, config) = (old.key, old.in_use, settings_of(&old.config));
+        self.seat(Group { key, config, in_use, zones, members }, Some(old), &seating);
+    }
+
+    /// Gives every member its id, and the workers what they must know.
+    fn seat(&mut self, mut group: Group, old: Option<&Group>, seating: &Seating) {
+        self.change.registered += seating.registered;
+        self.change.deregistered += seating.deregistered;
+        if let Some(old) = old {
+            seating.gone.iter().for_each(|&position| self.forget(old, position));
+        }
+        let mut targets = Vec::with_capacity(seating.seats.len());
+        for (position, seat) in seating.seats.iter().enumerate() {
+            let before = old.zip(seat.before());
+            let target = match before {
+                Some((old, before)) => old.members.targets[before],
+                None => self.ids.target(),
+            };
+            let was_probed = before.is_some_and(|(old, before)| old.is_probed(before));
+            match (was_probed, group.is_probed(position)) {
+                (false, true) => self.change.add.push(addition(&group, position, target)),
+                (true, false) => self.change.remove.push(target),
+                (false, false) | (true, true) => {}
+            }
+            targets.push(target);
+        }
+        group.members.targets = targets.into();
+        self.take(Arc::new(group));
+    }
+
+    /// Appends a group whose members have their ids.
+    fn take(&mut self, group: Arc<Group>) {
+        let index = position_u32(self.next.groups.len());
+        for (position, &target) in group.members.targets.iter().enumerate() {
+            self.settle(target, Home { group: index, position: position_u32(position) });
+        }
+        let drain_end = group.members.first_drain_end();
+        self.next.drain_end = self.next.drain_end.into_iter().chain(drain_end).min();
+        self.next.by_name.insert(group.config.name.as_str().into(), self.next.groups.len());
+        self.next.groups.push(group);
     }
 
     fn recipe(&mut self, key: GroupKey, old: Option<&Group>, config: &GroupConfig) {
@@ -126,49 +188,6 @@ impl Builder<'_> {
         if old.is_none_or(|old| old.config.health_check.recipe() != recipe) {
             self.change.recipes.push((key, Arc::new(recipe)));
         }
-    }
-
-    /// For every new position that of the same target in the old group, else `u32::MAX`. Old
-    /// targets that are gone, or whose probes go elsewhere now, are freed.
-    fn merge(&mut self, old: &Group, new: &Group) -> Vec<u32> {
-        let mut same = vec![u32::MAX; new.members.len()];
-        let mut news = new.members.sorted().iter().copied().peekable();
-        for &before in old.members.sorted() {
-            let position = before as usize;
-            let identity = old.members.identity(position);
-            while news.next_if(|&p| new.members.identity(p as usize) < identity).is_some() {}
-            let now = news.next_if(|&p| new.members.identity(p as usize) == identity);
-            match now.map(|p| p as usize) {
-                Some(now) if old.probe_endpoint(position) == new.probe_endpoint(now) => {
-                    same[now] = before;
-                }
-                Some(_) | None => self.forget(old, position),
-            }
-        }
-        same
-    }
-
-    /// Gives every member its id, and the workers what they must know.
-    fn number(&mut self, group: &mut Group, old: Option<&Group>, same: &[u32]) {
-        let index = position_u32(self.next.groups.len());
-        let mut targets = Vec::with_capacity(group.members.len());
-        for position in 0..group.members.len() {
-            let before = same.get(position).filter(|&&before| before != u32::MAX);
-            let before = old.zip(before).map(|(old, &before)| (old, before as usize));
-            let target = match before {
-                Some((old, before)) => old.members.targets[before],
-                None => self.ids.target(),
-            };
-            let was_probed = before.is_some_and(|(old, before)| old.is_probed(before));
-            match (was_probed, group.is_probed(position)) {
-                (false, true) => self.change.add.push(addition(group, position, target)),
-                (true, false) => self.change.remove.push(target),
-                (false, false) | (true, true) => {}
-            }
-            self.settle(target, Home { group: index, position: position_u32(position) });
-            targets.push(target);
-        }
-        group.members.targets = targets.into();
     }
 
     fn settle(&mut self, target: TargetId, home: Home) {
@@ -194,6 +213,7 @@ impl Builder<'_> {
         for old in &self.previous.groups {
             if !self.next.by_name.contains_key(old.config.name.as_str()) {
                 keys.push(old.key.0);
+                self.change.deregistered += old.members.registered();
                 (0..old.members.len()).for_each(|position| self.forget(old, position));
             }
         }
@@ -217,12 +237,20 @@ fn settings_of(config: &GroupConfig) -> GroupConfig {
     }
 }
 
+/// The members on `seats`; `targets` are the configured ones, `old` the members before.
+fn pack(
+    seats: &[Seat],
+    targets: &[TargetConfig],
+    old: &Members,
+    zones: Option<&[Box<str>]>,
+) -> Members {
+    let serials = seats.iter().map_while(|seat| seat.before()).map(|at| old.serial(at)).collect();
+    let entry = |position: usize| seats[position].entry(targets, old);
+    Members::pack(seats.len(), entry, serials, old.next_serial(), zones)
+}
+
 fn addition(group: &Group, position: usize, target: TargetId) -> Addition {
-    let traffic = group.members.endpoints[position].socket_addr();
-    Addition {
-        target,
-        group: group.key,
-        endpoint: group.probe_endpoint(position),
-        hash: hash_target(&group.config.name, traffic),
-    }
+    let endpoint = group.members.endpoints[position];
+    let hash = hash_target(&group.config.name, endpoint.socket_addr());
+    Addition { target, group: group.key, endpoint, hash }
 }

@@ -1,9 +1,9 @@
 //! The guard against a reload that would empty a group by mistake: a truncated file, a failed
 //! export (DESIGN 5.1, 5.5).
 
-use super::{Group, Registry};
+use super::{Members, Registry};
 use crate::config::identity::identity_of;
-use crate::config::{Config, GroupConfig};
+use crate::config::{Config, GroupConfig, TargetConfig};
 use crate::limits::MASS_REMOVAL_TARGETS;
 use std::collections::HashMap;
 use thiserror::Error;
@@ -28,11 +28,11 @@ pub fn mass_removal(old: &Registry, new: &Config) -> Result<(), Refusal> {
     let groups: HashMap<&str, &GroupConfig> =
         new.groups.iter().map(|group| (group.name.as_str(), group)).collect();
     for old in &old.groups {
-        let total = old.members.len();
+        let total = old.members.registered();
         if total < MASS_REMOVAL_TARGETS {
             continue;
         }
-        let kept = groups.get(old.config.name.as_str()).map_or(0, |new| kept(old, new));
+        let kept = groups.get(old.config.name.as_str()).map_or(0, |new| kept(&old.members, new));
         let removed = total - kept;
         if removed * 2 > total {
             return Err(Refusal { group: old.config.name.clone(), removed, total });
@@ -41,12 +41,13 @@ pub fn mass_removal(old: &Registry, new: &Config) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// How many targets of `old` are in `new`; where lists are the same, that costs one pass.
-fn kept(old: &Group, new: &GroupConfig) -> usize {
-    let is_kept = |(position, target)| {
-        let identity = identity_of(target);
-        let same_place = position < old.members.len() && old.members.identity(position) == identity;
-        same_place || old.members.position_of(identity).is_some()
+/// How many registered targets of `old` are in `new`; where lists are the same, that costs one pass.
+fn kept(old: &Members, new: &GroupConfig) -> usize {
+    let mut guess = 0;
+    let is_kept = |target: &&TargetConfig| {
+        let found = old.position_near(identity_of(target), guess);
+        guess = found.map_or(guess, |position| position + 1);
+        found.is_some_and(|position| old.drains_until(position).is_none())
     };
-    new.targets.iter().enumerate().filter(|&target| is_kept(target)).count()
+    new.targets.iter().filter(is_kept).count()
 }

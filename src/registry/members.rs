@@ -8,6 +8,7 @@ use crate::config::identity::{self, Id, Identity, sorted_positions};
 use crate::config::{Lifecycle, TargetConfig};
 use crate::endpoint::Endpoint;
 use crate::report::TargetId;
+use crate::time::Instant;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -33,6 +34,39 @@ pub struct Members {
     id_ends: Box<[u32]>,
     /// Positions ordered by (id, port).
     sorted: Box<[u32]>,
+    /// When each one that drains is gone.
+    drains_until: Box<[Option<Instant>]>,
+    /// Each one's number in the order of registration, ascending; empty: its position.
+    serials: Box<[u64]>,
+    /// The number of the next one that is registered.
+    next_serial: u64,
+}
+
+/// What members are packed from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry<'a> {
+    /// Id where one was given.
+    id: Option<&'a str>,
+    endpoint: Endpoint,
+    zone: Option<&'a Arc<str>>,
+    weight: u16,
+    lifecycle: Lifecycle,
+    /// When it is gone, where it drains.
+    pub(super) drains_until: Option<Instant>,
+}
+
+impl<'a> Entry<'a> {
+    /// A configured target.
+    pub(super) fn of(target: &'a TargetConfig) -> Self {
+        Self {
+            id: target.id.as_deref(),
+            endpoint: target.endpoint,
+            zone: target.zone.as_ref(),
+            weight: target.weight.unwrap_or(100),
+            lifecycle: target.lifecycle,
+            drains_until: None,
+        }
+    }
 }
 
 /// One member, assembled for the API.
@@ -109,8 +143,7 @@ impl Members {
     /// The zone of the member at `position`, where one was given.
     #[must_use]
     pub fn zone(&self, position: usize) -> Option<&str> {
-        let zone = *self.zone_of.get(position)?;
-        self.zones.get(zone as usize).map(|(name, _)| &**name)
+        self.zone_name(position).map(|name| &**name)
     }
 
     /// Whether a load balancer enables the zone of the member at `position`; one without a zone is
@@ -119,6 +152,42 @@ impl Members {
     pub fn zone_enabled(&self, position: usize) -> bool {
         let zone = self.zone_of.get(position).copied().unwrap_or(u32::MAX);
         self.zones.get(zone as usize).is_none_or(|&(_, enabled)| enabled)
+    }
+
+    /// When the member at `position` is gone, where it was deregistered and drains.
+    #[must_use]
+    pub fn drains_until(&self, position: usize) -> Option<Instant> {
+        self.drains_until.get(position).copied().flatten()
+    }
+
+    /// When the first member that drains is gone; none where none drains.
+    #[must_use]
+    pub fn first_drain_end(&self) -> Option<Instant> {
+        self.drains_until.iter().flatten().min().copied()
+    }
+
+    /// How many members are registered: all but those that drain.
+    #[must_use]
+    pub fn registered(&self) -> usize {
+        self.len() - self.drains_until.iter().flatten().count()
+    }
+
+    /// The number of the member at `position` in the order of registration. It stays the same while
+    /// the target is a member, and nobody has it afterwards.
+    #[must_use]
+    pub fn serial(&self, position: usize) -> u64 {
+        self.serials.get(position).copied().unwrap_or(position as u64)
+    }
+
+    /// The first position behind all members with this number or a lower one. O(log n).
+    #[must_use]
+    pub fn behind(&self, serial: u64) -> usize {
+        if self.serials.is_empty() {
+            return usize::try_from(serial)
+                .map_or(self.len(), |s| s.saturating_add(1))
+                .min(self.len());
+        }
+        self.serials.partition_point(|&other| other <= serial)
     }
 
     /// Bytes on the heap, without the text of given ids and zones.
@@ -131,32 +200,63 @@ impl Members {
             + size_of_val(&*self.zone_of)
             + size_of_val(&*self.id_ends)
             + size_of_val(&*self.sorted)
+            + size_of_val(&*self.drains_until)
+            + size_of_val(&*self.serials)
     }
 
-    /// Packs `configs`, all but the state table ids; `zones` are the enabled ones, none: all.
-    pub(super) fn pack(configs: &[TargetConfig], zones: Option<&[Box<str>]>) -> Self {
+    /// Packs `len` entries, all but the state table ids. `serials` are the numbers of the first of
+    /// them in the order of registration; whoever comes behind is new, and numbered from
+    /// `next_serial` on. `zones` are the enabled ones, none: all.
+    pub(super) fn pack<'a>(
+        len: usize,
+        entry: impl Fn(usize) -> Entry<'a>,
+        serials: Vec<u64>,
+        next_serial: u64,
+        zones: Option<&[Box<str>]>,
+    ) -> Self {
+        let entries = || (0..len).map(&entry);
+        let added = (len - serials.len()) as u64;
         let mut members = Self {
-            endpoints: configs.iter().map(|target| target.endpoint).collect(),
-            weights: configs.iter().map(|target| target.weight.unwrap_or(100)).collect(),
+            endpoints: entries().map(|entry| entry.endpoint).collect(),
+            weights: entries().map(|entry| entry.weight).collect(),
+            next_serial: next_serial + added,
             ..Self::default()
         };
-        if configs.iter().any(|target| target.lifecycle != Lifecycle::Running) {
-            members.lifecycles = configs.iter().map(|target| target.lifecycle).collect();
+        if entries().any(|entry| entry.lifecycle != Lifecycle::Running) {
+            members.lifecycles = entries().map(|entry| entry.lifecycle).collect();
         }
-        if configs.iter().any(|target| target.zone.is_some()) {
-            members.pack_zones(configs, zones);
+        if entries().any(|entry| entry.zone.is_some()) {
+            members.pack_zones(entries().map(|entry| entry.zone), zones);
         }
-        if configs.iter().any(|target| target.id.is_some()) {
-            members.pack_ids(configs);
+        if entries().any(|entry| entry.id.is_some()) {
+            members.pack_ids(entries().map(|entry| entry.id.unwrap_or("")));
         }
-        let len = position_u32(members.len());
-        members.sorted = sorted_positions(len, |position| members.identity(position));
+        if entries().any(|entry| entry.drains_until.is_some()) {
+            members.drains_until = entries().map(|entry| entry.drains_until).collect();
+        }
+        let serials = serials.into_iter().chain(next_serial..next_serial + added);
+        if serials.clone().ne(0..len as u64) {
+            members.serials = serials.collect();
+        }
+        members.sorted = sorted_positions(position_u32(len), |position| members.identity(position));
         members
     }
 
-    /// Positions ordered by identity, for merging two registries.
-    pub(super) const fn sorted(&self) -> &[u32] {
-        &self.sorted
+    /// What the member at `position` was packed from.
+    pub(super) fn entry(&self, position: usize) -> Entry<'_> {
+        Entry {
+            id: Some(self.given_id(position)).filter(|id| !id.is_empty()),
+            endpoint: self.endpoints[position],
+            zone: self.zone_name(position),
+            weight: self.weights[position],
+            lifecycle: self.lifecycle(position),
+            drains_until: self.drains_until(position),
+        }
+    }
+
+    /// The number of the next member that is registered.
+    pub(super) const fn next_serial(&self) -> u64 {
+        self.next_serial
     }
 
     /// What a target is known by within its group: its id and traffic port.
@@ -165,11 +265,22 @@ impl Members {
         identity::identity(given, self.endpoints[position])
     }
 
-    /// The position of the target with this identity.
+    /// As [`Members::position_of`], in no time if that is `guess`.
+    pub(super) fn position_near(&self, identity: Identity<'_>, guess: usize) -> Option<usize> {
+        let hit = guess < self.len() && self.identity(guess) == identity;
+        if hit { Some(guess) } else { self.position_of(identity) }
+    }
+
+    /// The position of the target with this identity. O(log n).
     pub(super) fn position_of(&self, identity: Identity<'_>) -> Option<usize> {
         let by_identity = |&p: &u32| self.identity(p as usize).cmp(&identity);
         let index = self.sorted.binary_search_by(by_identity).ok()?;
         Some(self.sorted[index] as usize)
+    }
+
+    fn zone_name(&self, position: usize) -> Option<&Arc<str>> {
+        let zone = *self.zone_of.get(position)?;
+        self.zones.get(zone as usize).map(|(name, _)| name)
     }
 
     fn named(&self, id: Id<'_>) -> &[u32] {
@@ -186,11 +297,15 @@ impl Members {
         &self.id_text[start as usize..end as usize]
     }
 
-    fn pack_zones(&mut self, configs: &[TargetConfig], enabled: Option<&[Box<str>]>) {
+    fn pack_zones<'a>(
+        &mut self,
+        zones_of: impl Iterator<Item = Option<&'a Arc<str>>>,
+        enabled: Option<&[Box<str>]>,
+    ) {
         let mut index: HashMap<&str, u32> = HashMap::new();
         let mut zones = Vec::new();
-        let zone_of = configs.iter().map(|target| {
-            let Some(zone) = &target.zone else { return u32::MAX };
+        let zone_of = zones_of.map(|zone| {
+            let Some(zone) = zone else { return u32::MAX };
             *index.entry(zone).or_insert_with(|| {
                 let enabled = enabled.is_none_or(|all| all.iter().any(|name| **name == **zone));
                 zones.push((Arc::clone(zone), enabled));
@@ -201,11 +316,10 @@ impl Members {
         self.zones = zones.into();
     }
 
-    fn pack_ids(&mut self, configs: &[TargetConfig]) {
-        let given = |target: &TargetConfig| target.id.as_deref().map_or(0, str::len);
-        let mut text = String::with_capacity(configs.iter().map(given).sum());
-        let ends = configs.iter().map(|target| {
-            text.push_str(target.id.as_deref().unwrap_or(""));
+    fn pack_ids<'a>(&mut self, ids: impl Iterator<Item = &'a str> + Clone) {
+        let mut text = String::with_capacity(ids.clone().map(str::len).sum());
+        let ends = ids.map(|id| {
+            text.push_str(id);
             position_u32(text.len())
         });
         self.id_ends = ends.collect();

@@ -6,6 +6,7 @@ mod build;
 mod guard;
 mod ids;
 mod members;
+mod seating;
 
 pub use guard::{Refusal, mass_removal};
 pub use ids::IdAllocator;
@@ -15,6 +16,7 @@ use crate::config::{GroupConfig, Lifecycle};
 use crate::endpoint::Endpoint;
 use crate::recipe::Recipe;
 use crate::report::TargetId;
+use crate::time::Instant;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -43,6 +45,8 @@ pub struct Registry {
     pub by_name: HashMap<Box<str>, usize>,
     /// By [`TargetId`].
     pub homes: Vec<Home>,
+    /// When the first target that drains is gone; none where none drains.
+    pub drain_end: Option<Instant>,
 }
 
 /// One group with its members.
@@ -76,7 +80,7 @@ impl Registry {
         Some((group, home.position as usize))
     }
 
-    /// Targets of all groups together.
+    /// Targets of all groups together, those included that drain.
     #[must_use]
     pub fn target_count(&self) -> usize {
         self.groups.iter().map(|group| group.members.len()).sum()
@@ -98,17 +102,7 @@ impl Group {
             && self.members.weights[position] > 0
             && self.members.lifecycle(position) == Lifecycle::Running
             && self.members.zone_enabled(position)
-    }
-
-    /// Where a probe of the member at `position` goes: its address, and the port of the health
-    /// check, or its own where that is `traffic-port`.
-    #[must_use]
-    pub fn probe_endpoint(&self, position: usize) -> Endpoint {
-        let endpoint = self.members.endpoints[position];
-        match self.config.health_check.port {
-            Some(port) => Endpoint::new(endpoint.ip(), port),
-            None => endpoint,
-        }
+            && self.members.drains_until(position).is_none()
     }
 }
 
@@ -121,6 +115,10 @@ pub struct Change {
     pub remove: Vec<TargetId>,
     /// Targets to probe from now on.
     pub add: Vec<Addition>,
+    /// How many targets are registered that were not, whether they are probed or not.
+    pub registered: usize,
+    /// How many targets were registered and are no longer.
+    pub deregistered: usize,
 }
 
 /// One target to probe from now on.
@@ -130,7 +128,7 @@ pub struct Addition {
     pub target: TargetId,
     /// Its recipe.
     pub group: GroupKey,
-    /// Where the probe goes: the target's address, and the port of the health check.
+    /// Address and traffic port; the recipe may know another port for the probes.
     pub endpoint: Endpoint,
     /// [`crate::rng::hash_target`] of its group and traffic endpoint: shard and phase.
     pub hash: u64,

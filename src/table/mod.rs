@@ -158,6 +158,13 @@ impl StateTable {
         }
     }
 
+    /// What `target` shows has changed, and nothing else.
+    pub(crate) fn restamp(&self, target: TargetId, since: Moment) {
+        if let Some(record) = self.record(target) {
+            record.restamp(since, self.epoch);
+        }
+    }
+
     pub(crate) fn publish_view(&self, view: Arc<View>) {
         self.view.store(view);
     }

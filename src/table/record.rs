@@ -146,6 +146,14 @@ impl Record {
         self.store(pack_verdict(verdict, None, epoch), 0, 0);
     }
 
+    /// Moves the time since when the state is shown. For the writer only.
+    pub(super) fn restamp(&self, since: Moment, epoch: Instant) {
+        let word = self.verdict.load(Ordering::Relaxed);
+        let failure = unpack_failure(word, self.last.load(Ordering::Relaxed));
+        let verdict = Verdict { since, ..unpack_verdict(word, epoch) };
+        self.verdict.store(pack_verdict(verdict, failure, epoch), Ordering::Release);
+    }
+
     fn store(&self, verdict: u64, last: u64, phases: u64) {
         let old = self.last.load(Ordering::Relaxed);
         self.last.store(old | BEING_WRITTEN, Ordering::Relaxed);

@@ -16,7 +16,7 @@ impl<I: Io> Worker<I> {
     /// Starts the probe of a target that was taken off the schedule. A slot must be free.
     pub(super) fn start(&mut self, due: Due, now: Instant) {
         let Some(recipe) = self.recipe(due.target) else { return };
-        let address = self.shard.endpoint(due.target).socket_addr();
+        let address = recipe.endpoint(self.shard.endpoint(due.target)).socket_addr();
         let socket = Socket { ipv6: address.is_ipv6(), hold_ack: holds_ack(&recipe) };
         let Some(index) = self.slots.acquire(socket) else { return };
         self.stats.start(now.since(self.schedule.instant(due.tick)));
@@ -98,7 +98,7 @@ impl<I: Io> Worker<I> {
         let slot = &mut self.slots[index];
         let State::Running(run) = &slot.state else { return };
         self.request.clear();
-        let address = self.shard.endpoint(run.target).socket_addr();
+        let address = run.recipe.endpoint(self.shard.endpoint(run.target)).socket_addr();
         run.recipe.check.render(address, &mut self.request);
         let token = slot.submit(index, Kind::Send);
         self.io.submit(Op::Send { token, bytes: &self.request });

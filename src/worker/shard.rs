@@ -106,7 +106,7 @@ impl Shard {
         self.groups[index as usize]
     }
 
-    /// Where probes of the target at `index` go.
+    /// Address and traffic port of the target at `index`.
     #[must_use]
     pub(super) fn endpoint(&self, index: u32) -> Endpoint {
         self.endpoints[index as usize]

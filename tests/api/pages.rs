@@ -68,25 +68,32 @@ async fn targets_that_change_their_state_between_pages_move_no_other() {
 }
 
 #[tokio::test]
-async fn a_cursor_goes_on_behind_its_target_after_a_reload() {
+async fn pages_miss_and_repeat_nobody_who_stays_whatever_comes_and_goes_between_them() {
     let mut world = World::start();
-    let mut reloaded = false;
-    // The first 16 targets leave; the page's last target moves up by 16, the next page goes on
-    // there.
+    let mut pages = 0;
     let seen = walk(&mut world, "limit=100", |world| {
-        if !reloaded {
-            world.install_with_big(
-                r#"["127.1.0.16/28", "127.1.0.32/27", "127.1.0.64/26", "127.1.0.128/25"]"#,
-            );
-            reloaded = true;
+        pages += 1;
+        match pages {
+            // The first 112 leave, the page's last target among them.
+            1 => world.install_with_big(r#"["127.1.0.112/28", "127.1.0.128/25", "127.1.1.0/24"]"#),
+            // New ones at the head of the file, the old ones in another order, 127.1.0.212 left.
+            2 => world.install_with_big(
+                r#"["127.9.0.0/31", "127.1.1.0/24", "127.1.0.224/27", "127.1.0.192/28",
+                    "127.1.0.208/30", "127.1.0.213", "127.1.0.214/31", "127.1.0.216/29",
+                    "127.1.0.128/26", "127.1.0.112/28"]"#,
+            ),
+            _ => {}
         }
     })
     .await;
-    assert_eq!(seen, big(0..256));
+    let mut expected = big((0..100).chain(112..512).filter(|&place| place != 212));
+    // The page before the second reload ended with 127.1.0.211.
+    expected.extend(["127.9.0.0".to_owned(), "127.9.0.1".to_owned()]);
+    assert_eq!(seen, expected);
 }
 
 #[tokio::test]
-async fn a_cursor_whose_target_is_gone_goes_on_at_its_position() {
+async fn a_cursor_whose_target_was_the_last_one_ends_the_listing() {
     let mut world = World::start();
     let first = world.get("/v1/groups/big/targets?limit=100").await.json();
     world.install_with_big(r#"["127.1.0.0", "127.1.0.1"]"#);

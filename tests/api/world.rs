@@ -176,13 +176,15 @@ impl World {
         let config = config::load(&path).unwrap();
         let view = self.table.view();
         let previous = (view.registry.revision > 0).then_some(&*view.registry);
-        let registry = Registry::build(&config, previous, &mut self.ids).0;
-        self.collector.install(Arc::new(registry), Instant::from_millis(2_000)).unwrap();
+        let now = Instant::from_millis(2_000);
+        let registry = Registry::build(&config, previous, &mut self.ids, now).0;
+        self.collector.install(Arc::new(registry), now).unwrap();
     }
 
-    /// The configuration with what `groups` says of `big` instead of its range.
+    /// The configuration with these targets of `big` instead of its range; who leaves does not drain.
     pub(crate) fn install_with_big(&mut self, targets: &str) {
-        self.install(&CONFIG.replace("[\"127.1.0.0/20\"]", targets));
+        let at_once = format!("{targets}\nderegistration_delay = \"0s\"");
+        self.install(&CONFIG.replace("[\"127.1.0.0/20\"]", &at_once));
     }
 
     /// The state table id of a member.

@@ -5,8 +5,8 @@ use crate::scenario::{Doubts, Scenario, plain, quiet};
 use crate::support::scripts::{Asked, SCRIPTS, Script};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use nix::errno::Errno;
-use ringcheck::health::{Health, Observed, Transition};
-use ringcheck::io::sim::{Fate, Fault, Faults, Sim, Start};
+use ringcheck::health::{Health, Observed, Thresholds, Transition};
+use ringcheck::io::sim::{Behaviour, Fate, Fault, Faults, Peer, Sim, Start};
 use ringcheck::outcome::{Class, Code};
 use ringcheck::recipe::Recipe;
 use ringcheck::registry::{Addition, GroupKey};
@@ -261,6 +261,29 @@ fn a_changed_recipe_keeps_the_phase() {
         let at: Vec<Instant> = starts.iter().filter(|s| s.peer == index).map(|s| s.at).collect();
         let gaps: Vec<_> = at.windows(2).map(|pair| pair[1].since(pair[0]).as_secs()).collect();
         assert!(gaps.len() >= 11 && gaps.iter().all(|&gap| gap == 30), "{index}: {gaps:?}");
+    }
+}
+
+/// A changed port is a changed recipe: the state stays, the streak restarts, the probes go there.
+#[test]
+fn a_changed_port_keeps_the_state_and_restarts_the_streak() {
+    let thresholds = Thresholds { healthy: 3, unhealthy: 100 };
+    let here = Recipe { thresholds, ..plain(Asked::Tcp, Duration::from_secs(1), ms(500)) };
+    let mut scenario = quiet(1, vec![here.clone()]);
+    scenario.play(0, &[script("tcp: accepts")]);
+    let mut stage = Stage::new(&scenario, Keep::Newest, None);
+    let mut other = scenario.targets[0].address;
+    other.set_port(8_080);
+    stage.worker.io_mut().network_mut().add(other, Peer::new(Behaviour::Refuse));
+    stage.until(Instant::from_millis(10_000));
+    let there = Recipe { port: Some(8_080), ..here.clone() };
+    for (recipe, sign, code, end) in
+        [(there, -1, Code::L4Con, 12_500), (here, 1, Code::L4Ok, 15_000)]
+    {
+        stage.send(Command::Recipe(GroupKey(0), Arc::new(recipe)));
+        let reports = stage.until(Instant::from_millis(end));
+        let seen: Vec<_> = reports.iter().map(|r| (r.observed, r.streak, r.outcome.code)).collect();
+        assert_eq!(seen[..2], [1, 2].map(|n| (Observed::Healthy, n * sign, code)), "{seen:?}");
     }
 }
 

@@ -117,6 +117,7 @@ pub(crate) fn quiet(seed: u64, recipes: Vec<Recipe>) -> Scenario {
 /// A recipe with the seed document's thresholds.
 pub(crate) fn plain(asked: Asked, interval: Duration, timeout: Duration) -> Recipe {
     Recipe {
+        port: None,
         interval,
         timeout,
         thresholds: Thresholds { healthy: 3, unhealthy: 3 },
@@ -187,6 +188,7 @@ const fn pick<T: Copy>(of: &[T], rng: &mut Rng) -> T {
 fn recipe(asked: Asked, rng: &mut Rng) -> Recipe {
     let ms = Duration::from_millis;
     Recipe {
+        port: None,
         interval: ms(pick(&[100, 250, 1_000, 1_500, 5_000, 10_000, 30_000], rng)),
         timeout: ms(pick(&[10, 50, 300, 1_000, 3_000, 10_000], rng)),
         thresholds: Thresholds {

@@ -1,0 +1,141 @@
+//! Who is a member of a group after a reload, and in which order: the order of registration.
+//!
+//! Who stays keeps its place behind whom it was, whatever the order in the file is now, and who is
+//! new comes last, in file order. So a listing that is read page by page neither misses nor repeats
+//! a target that stays, however often the files change between two pages. Who left the file keeps
+//! its place too, until its draining is over (DESIGN 3.2, 5.5).
+
+use super::members::{Entry, Members, position_u32};
+use crate::config::identity::identity_of;
+use crate::config::{GroupConfig, TargetConfig};
+use crate::time::Instant;
+
+/// The members of the next group in their order.
+#[derive(Debug, Default)]
+pub(super) struct Seating {
+    /// Those with a past first.
+    pub(super) seats: Vec<Seat>,
+    /// Positions in the group before of those that are members no longer.
+    pub(super) gone: Vec<usize>,
+    /// Targets that are registered now and were not.
+    pub(super) registered: usize,
+    /// Targets that were registered and are no longer.
+    pub(super) deregistered: usize,
+}
+
+/// One member of the next group.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seat {
+    /// Its place in the configuration's list; `NOWHERE`: the group before knows it.
+    configured: u32,
+    /// Its position in the group before; `NOWHERE`: it is new.
+    before: u32,
+    /// When it is gone, where it drains.
+    drains_until: Option<Instant>,
+}
+
+const NOWHERE: u32 = u32::MAX;
+
+impl Seating {
+    /// Of a group that was not there before.
+    pub(super) fn first(config: &GroupConfig) -> Self {
+        let mut seating = Self::default();
+        seating.add((0..config.targets.len()).collect());
+        seating
+    }
+
+    /// Of a group that was there before with the members `old`.
+    pub(super) fn next(old: &Members, config: &GroupConfig, now: Instant) -> Self {
+        let mut seating = Self::default();
+        let mut fresh = Vec::new();
+        let mut configured = vec![NOWHERE; old.len()];
+        let mut guess = 0;
+        for (place, target) in config.targets.iter().enumerate() {
+            // Lists mostly keep their order, so whoever is next stands behind the last one found.
+            match old.position_near(identity_of(target), guess) {
+                Some(position) if old.endpoints[position] == target.endpoint => {
+                    configured[position] = position_u32(place);
+                    guess = position + 1;
+                }
+                // Another address under an old name is another target.
+                Some(_) | None => fresh.push(place),
+            }
+        }
+        let drain_end = Some(now + config.deregistration_delay).filter(|&end| end > now);
+        let mut names = Vec::new();
+        for &place in &fresh {
+            names.extend(old.position_of(identity_of(&config.targets[place])));
+        }
+        names.sort_unstable();
+        for (position, configured) in configured.into_iter().enumerate() {
+            let name_taken = names.binary_search(&position).is_ok();
+            seating.keep(old, position, configured, drain_end.filter(|_| !name_taken), now);
+        }
+        seating.add(fresh);
+        seating
+    }
+
+    /// Of a group whose configuration did not change, without those whose draining is over.
+    pub(super) fn expired(old: &Members, now: Instant) -> Self {
+        let mut seating = Self::default();
+        for position in 0..old.len() {
+            match old.drains_until(position) {
+                Some(end) if end <= now => seating.gone.push(position),
+                drains_until => {
+                    let before = position_u32(position);
+                    seating.seats.push(Seat { configured: NOWHERE, before, drains_until });
+                }
+            }
+        }
+        seating
+    }
+
+    /// Decides on one old member: `configured` is its place in the file, if it has one, `drain_end`
+    /// when it is gone if it leaves now; none: at once.
+    fn keep(
+        &mut self,
+        old: &Members,
+        position: usize,
+        configured: u32,
+        drain_end: Option<Instant>,
+        now: Instant,
+    ) {
+        let before = position_u32(position);
+        let drained_until = old.drains_until(position);
+        if configured != NOWHERE {
+            self.registered += usize::from(drained_until.is_some());
+            self.seats.push(Seat { configured, before, drains_until: None });
+            return;
+        }
+        self.deregistered += usize::from(drained_until.is_none());
+        let end = drain_end.map(|end| drained_until.unwrap_or(end));
+        match end.filter(|&end| end > now) {
+            None => self.gone.push(position),
+            drains_until => self.seats.push(Seat { configured, before, drains_until }),
+        }
+    }
+
+    fn add(&mut self, fresh: Vec<usize>) {
+        self.registered += fresh.len();
+        let seat =
+            |place| Seat { configured: position_u32(place), before: NOWHERE, drains_until: None };
+        self.seats.extend(fresh.into_iter().map(seat));
+    }
+}
+
+impl Seat {
+    /// Its position in the group before, if it was there.
+    pub(super) fn before(self) -> Option<usize> {
+        Some(self.before as usize).filter(|_| self.before != NOWHERE)
+    }
+
+    /// All that is known of it; `targets` are the configured ones, `old` the members before.
+    pub(super) fn entry<'a>(self, targets: &'a [TargetConfig], old: &'a Members) -> Entry<'a> {
+        let mut entry = match targets.get(self.configured as usize) {
+            Some(target) => Entry::of(target),
+            None => old.entry(self.before as usize),
+        };
+        entry.drains_until = self.drains_until;
+        entry
+    }
+}
