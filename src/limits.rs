@@ -30,9 +30,10 @@ pub const FILES_BESIDES: usize = 32;
 pub const CQ_ENTRIES_MAX: usize = 65_536;
 /// Entries of a ring's submission queue.
 pub const SQ_ENTRIES: usize = 2_048;
-/// Probes that a worker starts in one turn of its loop, so that a burst neither floods one
-/// listener's backlog nor biases the latency it measures by more than a millisecond.
-pub const STARTS_PER_TURN: usize = 128;
+/// Probes that a worker starts in one turn of its loop. The kernel connects one after the other, some
+/// ten microseconds each, before the first completion is seen: this bounds what that adds to a
+/// measured latency to a third of a millisecond, and keeps a burst from flooding one backlog.
+pub const STARTS_PER_TURN: usize = 32;
 /// Receive buffers of one worker, and the bytes of each.
 pub const RECEIVE_BUFFERS: u16 = 512;
 /// Bytes of one receive buffer.
