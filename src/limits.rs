@@ -30,8 +30,8 @@ pub const FILES_BESIDES: usize = 32;
 pub const CQ_ENTRIES_MAX: usize = 65_536;
 /// Entries of a ring's submission queue.
 pub const SQ_ENTRIES: usize = 2_048;
-/// Probes that a worker starts in one turn of its loop. The kernel connects one after the other, some
-/// ten microseconds each, before the first completion is seen: this bounds what that adds to a
+/// Probes that a worker starts in one turn of its loop. The kernel connects one after the other,
+/// some ten microseconds each, before the first completion is seen: this bounds what that adds to a
 /// measured latency to a third of a millisecond, and keeps a burst from flooding one backlog.
 pub const STARTS_PER_TURN: usize = 32;
 /// Receive buffers of one worker, and the bytes of each.

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 impl Registry {
     /// The registry of `config`, and what the workers must do to get there from `previous` (none:
-    /// from nothing). `ids` are those that `previous` was built with; what is freed is in quarantine
+    /// from nothing). `ids` are those that `previous` was built with; what is freed is quarantined
     /// until [`IdAllocator::release`] is told of this revision.
     #[must_use]
     pub fn build(

@@ -41,7 +41,7 @@ pub fn mass_removal(old: &Registry, new: &Config) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// How many registered targets of `old` are in `new`; where lists are the same, that costs one pass.
+/// How many registered targets of `old` are in `new`; where the lists are equal, in one pass.
 fn kept(old: &Members, new: &GroupConfig) -> usize {
     let mut guess = 0;
     let is_kept = |target: &&TargetConfig| {

@@ -94,7 +94,7 @@ pub struct Worker<I: Io> {
 /// A worker that started as many probes as this in one turn is busy enough to start in batches.
 const BATCH_FROM: usize = 8;
 /// How long a busy worker lets due targets gather before it wakes for them. A turn costs some
-/// microseconds of its own, shared by all that it starts; this much lateness buys a tenth of the CPU.
+/// microseconds of its own, shared by all that it starts; this lateness buys a tenth of the CPU.
 const BATCH_GAP: Duration = Duration::from_millis(8);
 /// How long no probe is started after the ring could take none.
 const RING_FULL_PAUSE: Duration = Duration::from_millis(1);

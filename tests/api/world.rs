@@ -181,7 +181,7 @@ impl World {
         self.collector.install(Arc::new(registry), now).unwrap();
     }
 
-    /// The configuration with these targets of `big` instead of its range; who leaves does not drain.
+    /// The configuration with these targets of `big` for its range; who leaves does not drain.
     pub(crate) fn install_with_big(&mut self, targets: &str) {
         let at_once = format!("{targets}\nderegistration_delay = \"0s\"");
         self.install(&CONFIG.replace("[\"127.1.0.0/20\"]", &at_once));
