@@ -1,9 +1,8 @@
 //! The guard against a reload that would empty a group by mistake: a truncated file, a failed
 //! export (DESIGN 5.1, 5.5).
 
-use super::{Members, Registry};
-use crate::config::identity::identity_of;
-use crate::config::{Config, GroupConfig, TargetConfig};
+use super::{Members, Registry, matching};
+use crate::config::{Config, GroupConfig};
 use crate::limits::MASS_REMOVAL_TARGETS;
 use std::collections::HashMap;
 use thiserror::Error;
@@ -41,13 +40,8 @@ pub fn mass_removal(old: &Registry, new: &Config) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// How many registered targets of `old` are in `new`; where the lists are equal, in one pass.
+/// How many registered targets of `old` are in `new`.
 fn kept(old: &Members, new: &GroupConfig) -> usize {
-    let mut guess = 0;
-    let is_kept = |target: &&TargetConfig| {
-        let found = old.position_near(identity_of(target), guess);
-        guess = found.map_or(guess, |position| position + 1);
-        found.is_some_and(|position| old.drains_until(position).is_none())
-    };
-    new.targets.iter().filter(is_kept).count()
+    let is_registered = |&position: &u32| old.drains_until(position as usize).is_none();
+    matching::positions(old, &new.targets).into_iter().flatten().filter(is_registered).count()
 }

@@ -259,16 +259,15 @@ impl Members {
         self.next_serial
     }
 
+    /// Positions ordered by identity, for merging with another list.
+    pub(super) const fn sorted(&self) -> &[u32] {
+        &self.sorted
+    }
+
     /// What a target is known by within its group: its id and traffic port.
     pub(super) fn identity(&self, position: usize) -> Identity<'_> {
         let given = Some(self.given_id(position)).filter(|id| !id.is_empty());
         identity::identity(given, self.endpoints[position])
-    }
-
-    /// As [`Members::position_of`], in no time if that is `guess`.
-    pub(super) fn position_near(&self, identity: Identity<'_>, guess: usize) -> Option<usize> {
-        let hit = guess < self.len() && self.identity(guess) == identity;
-        if hit { Some(guess) } else { self.position_of(identity) }
     }
 
     /// The position of the target with this identity. O(log n).

@@ -5,6 +5,7 @@
 mod build;
 mod guard;
 mod ids;
+mod matching;
 mod members;
 mod seating;
 

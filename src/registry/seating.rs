@@ -5,8 +5,8 @@
 //! a target that stays, however often the files change between two pages. Who left the file keeps
 //! its place too, until its draining is over (DESIGN 3.2, 5.5).
 
+use super::matching;
 use super::members::{Entry, Members, position_u32};
-use crate::config::identity::identity_of;
 use crate::config::{GroupConfig, TargetConfig};
 use crate::time::Instant;
 
@@ -49,27 +49,25 @@ impl Seating {
         let mut seating = Self::default();
         let mut fresh = Vec::new();
         let mut configured = vec![NOWHERE; old.len()];
-        let mut guess = 0;
-        for (place, target) in config.targets.iter().enumerate() {
-            // Lists mostly keep their order, so whoever is next stands behind the last one found.
-            match old.position_near(identity_of(target), guess) {
+        let mut is_named = vec![false; old.len()];
+        let found = matching::positions(old, &config.targets);
+        for ((place, target), position) in config.targets.iter().enumerate().zip(found) {
+            let position = position.map(|position| position as usize);
+            match position {
                 Some(position) if old.endpoints[position] == target.endpoint => {
                     configured[position] = position_u32(place);
-                    guess = position + 1;
                 }
                 // Another address under an old name is another target.
                 Some(_) | None => fresh.push(place),
             }
+            if let Some(position) = position {
+                is_named[position] = true;
+            }
         }
         let drain_end = Some(now + config.deregistration_delay).filter(|&end| end > now);
-        let mut names = Vec::new();
-        for &place in &fresh {
-            names.extend(old.position_of(identity_of(&config.targets[place])));
-        }
-        names.sort_unstable();
         for (position, configured) in configured.into_iter().enumerate() {
-            let name_taken = names.binary_search(&position).is_ok();
-            seating.keep(old, position, configured, drain_end.filter(|_| !name_taken), now);
+            let drain_end = drain_end.filter(|_| !is_named[position]);
+            seating.keep(old, position, configured, drain_end, now);
         }
         seating.add(fresh);
         seating
