@@ -95,7 +95,7 @@ pub struct Worker<I: Io> {
 const BATCH_FROM: usize = 8;
 /// How long a busy worker lets due targets gather before it wakes for them. A turn costs some
 /// microseconds of its own, shared by all that it starts; this lateness buys a tenth of the CPU.
-const BATCH_GAP: Duration = Duration::from_millis(8);
+const BATCH_GAP: Duration = Duration::from_millis(10);
 /// How long no probe is started after the ring could take none.
 const RING_FULL_PAUSE: Duration = Duration::from_millis(1);
 /// Commands that are carried out between two turns at most.

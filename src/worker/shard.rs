@@ -1,7 +1,8 @@
-//! The targets of one worker, as a structure of arrays by their index in the shard.
+//! The targets of one worker, by their index in the shard.
 //!
-//! 32 bytes a target besides the wheel's. Indices are dense and reused; a target that is removed
-//! while its probe runs keeps its index until the probe is over.
+//! 32 bytes a target besides the wheel's, side by side, so that a probe touches one cache line of its
+//! target. Indices are dense and reused; a target that is removed while its probe runs keeps its index
+//! until the probe is over.
 
 use crate::endpoint::Endpoint;
 use crate::health::Health;
@@ -11,14 +12,23 @@ use crate::report::TargetId;
 /// What a worker knows of its targets.
 #[derive(Debug, Default)]
 pub(super) struct Shard {
-    targets: Vec<TargetId>,
-    groups: Vec<GroupKey>,
-    endpoints: Vec<Endpoint>,
-    healths: Vec<Health>,
+    targets: Vec<Target>,
     /// Probes left to start, in one-shot runs only (else empty).
     rounds: Vec<u32>,
     vacant: Vec<u32>,
 }
+
+/// One target.
+#[derive(Clone, Copy, Debug)]
+struct Target {
+    /// [`NOBODY`] where the index holds no target (any more).
+    id: TargetId,
+    group: GroupKey,
+    endpoint: Endpoint,
+    health: Health,
+}
+
+const _: () = assert!(size_of::<Target>() == 32);
 
 /// The id of an index that holds no target (any more).
 const NOBODY: TargetId = TargetId(u32::MAX);
@@ -29,49 +39,38 @@ impl Shard {
     pub(super) fn reserve(&mut self, more: usize) -> u32 {
         let more = more.saturating_sub(self.vacant.len());
         self.targets.reserve_exact(more);
-        self.groups.reserve_exact(more);
-        self.endpoints.reserve_exact(more);
-        self.healths.reserve_exact(more);
         self.slots().saturating_add(u32::try_from(more).unwrap_or(u32::MAX))
     }
 
     /// Takes a target in; returns its index. `rounds` is none where it is probed for ever.
     pub(super) fn add(
         &mut self,
-        target: TargetId,
+        id: TargetId,
         group: GroupKey,
         endpoint: Endpoint,
         rounds: Option<u32>,
     ) -> u32 {
+        let target = Target { id, group, endpoint, health: Health::default() };
         let index = self.vacant.pop().unwrap_or_else(|| {
-            self.targets.push(NOBODY);
-            self.groups.push(group);
-            self.endpoints.push(endpoint);
-            self.healths.push(Health::default());
-            if rounds.is_some() {
-                self.rounds.push(0);
-            }
+            self.targets.push(target);
+            self.rounds.extend(rounds);
             self.slots() - 1
         });
-        let at = index as usize;
-        self.targets[at] = target;
-        self.groups[at] = group;
-        self.endpoints[at] = endpoint;
-        self.healths[at] = Health::default();
+        self.targets[index as usize] = target;
         if let Some(rounds) = rounds {
-            self.rounds[at] = rounds;
+            self.rounds[index as usize] = rounds;
         }
         index
     }
 
     /// Makes the target at `index` nobody's; its reports are no longer wanted.
     pub(super) fn forget(&mut self, index: u32) {
-        self.targets[index as usize] = NOBODY;
+        self.targets[index as usize].id = NOBODY;
     }
 
     /// Gives the index back. Only after [`Shard::forget`], with no probe running and no due time.
     pub(super) fn vacate(&mut self, index: u32) {
-        debug_assert_eq!(self.targets[index as usize], NOBODY);
+        debug_assert_eq!(self.targets[index as usize].id, NOBODY);
         self.vacant.push(index);
     }
 
@@ -97,24 +96,24 @@ impl Shard {
     /// The target at `index`; none where it was forgotten.
     #[must_use]
     pub(super) fn target(&self, index: u32) -> Option<TargetId> {
-        Some(self.targets[index as usize]).filter(|&target| target != NOBODY)
+        Some(self.targets[index as usize].id).filter(|&target| target != NOBODY)
     }
 
     /// The group of the target at `index`.
     #[must_use]
     pub(super) fn group(&self, index: u32) -> GroupKey {
-        self.groups[index as usize]
+        self.targets[index as usize].group
     }
 
     /// Address and traffic port of the target at `index`.
     #[must_use]
     pub(super) fn endpoint(&self, index: u32) -> Endpoint {
-        self.endpoints[index as usize]
+        self.targets[index as usize].endpoint
     }
 
     /// The health of the target at `index`.
     pub(super) fn health(&mut self, index: u32) -> &mut Health {
-        &mut self.healths[index as usize]
+        &mut self.targets[index as usize].health
     }
 
     /// Counts one start; false where it was the last that was asked for.
@@ -126,9 +125,8 @@ impl Shard {
 
     /// Indices of the targets of `group`. Looks at every index: for changes, not for probes.
     pub(super) fn of_group(&self, group: GroupKey) -> impl Iterator<Item = u32> + '_ {
-        (0..self.slots()).filter(move |&index| {
-            self.groups[index as usize] == group && self.target(index).is_some()
-        })
+        (0..self.slots())
+            .filter(move |&index| self.group(index) == group && self.target(index).is_some())
     }
 
     /// Indices of the targets for which `wanted` holds. Looks at every index, as above.
