@@ -13,7 +13,7 @@
 //! Each word is whole by itself, so a verdict (state, code, status, detail, since) is never torn.
 //! The three together are a sequence lock (Hans Boehm, "Can seqlocks get along with programming
 //! language memory models?", 2012): the writer marks `last` before it touches the others, the
-//! reader looks at `last` before and after. A reader never waits: after [`READS_MAX`] tries it
+//! reader looks at `last` before and after. A reader takes no lock: after [`READS_MAX`] tries it
 //! takes what it has.
 //!
 //! Precision: times are milliseconds; phases keep 12 significant bits (an error below 0.025 %).
@@ -27,7 +27,9 @@ use crate::wall::Moment;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 /// Tries of a reader to get three words of the same report.
-const READS_MAX: usize = 16;
+const READS_MAX: usize = 10_000;
+/// How many of them go without giving the CPU away.
+const READS_SPINNING: usize = 16;
 const SINCE_BITS: u32 = 38;
 /// `since` may lie before the table's epoch (a state that was remembered), so zero is 4.3 years
 /// before it.
@@ -104,7 +106,7 @@ impl Record {
     /// Verdict and last probe, of the same report unless the writer was faster [`READS_MAX`] times.
     pub(super) fn read(&self, epoch: Instant) -> Reading {
         let mut words = (0, 0, 0);
-        for _ in 0..READS_MAX {
+        for attempt in 0..READS_MAX {
             let before = self.last.load(Ordering::Acquire);
             let verdict = self.verdict.load(Ordering::Relaxed);
             let phases = self.phases.load(Ordering::Relaxed);
@@ -114,7 +116,12 @@ impl Record {
             if before == after && before & BEING_WRITTEN == 0 {
                 break;
             }
-            std::hint::spin_loop();
+            if attempt < READS_SPINNING {
+                std::hint::spin_loop();
+            } else {
+                // The writer was stopped within its few instructions: let it run.
+                std::thread::yield_now();
+            }
         }
         let (verdict, last, phases) = words;
         let failure = unpack_failure(verdict, last);
