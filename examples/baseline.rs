@@ -1,7 +1,7 @@
 //! A bare ring loop, paced: the floor that scripts/bench-peers measures the daemon against.
 //!
-//! `baseline PORT RATE SECONDS` checks addresses of 127.0.0.0/8 at RATE per second, one batch a
-//! millisecond, and prints `checks connected cpu_us` at the end.
+//! `baseline PORT RATE SECONDS` checks 20,000 addresses of 127.0.0.0/8 in turn at RATE per second, one
+//! batch a millisecond, and prints `checks connected cpu_us` at the end.
 
 #[path = "../benches/baselines/mod.rs"]
 #[allow(unreachable_pub, reason = "shared by benches and examples")]
@@ -10,6 +10,9 @@ mod baselines;
 use nix::sys::resource::{UsageWho, getrusage};
 use ringcheck::time::monotonic;
 use std::time::Duration;
+
+/// Addresses that are checked in turn.
+const TARGETS: usize = 20_000;
 
 fn main() {
     let numbers: Vec<usize> = std::env::args().skip(1).filter_map(|arg| arg.parse().ok()).collect();
@@ -23,7 +26,8 @@ fn main() {
     let (start, cpu) = (monotonic(), cpu_us());
     let (mut checks, mut connected) = (0, 0);
     while monotonic().since(start) < Duration::from_secs(seconds as u64) {
-        connected += ring.batch((checks..checks + batch).map(|i| baselines::address(i, port)));
+        let due = (checks..checks + batch).map(|i| baselines::address(i % TARGETS, port));
+        connected += ring.batch(due);
         checks += batch;
         let due = start + Duration::from_secs_f64(checks as f64 / rate as f64);
         let pause = due.since(monotonic());
