@@ -1,7 +1,7 @@
 //! A bare ring loop, paced: the floor that scripts/bench-peers measures the daemon against.
 //!
-//! `baseline PORT RATE SECONDS` checks 20,000 addresses of 127.0.0.0/8 in turn at RATE per second, one
-//! batch a millisecond, and prints `checks connected cpu_us` at the end.
+//! `baseline PORT RATE SECONDS` checks 20,000 addresses of 127.0.0.0/8 in turn at RATE per second,
+//! one batch a millisecond, and prints `checks connected cpu_us` at the end.
 
 #[path = "../benches/baselines/mod.rs"]
 #[allow(unreachable_pub, reason = "shared by benches and examples")]

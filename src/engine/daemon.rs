@@ -110,7 +110,10 @@ impl Daemon {
             Arc::clone(&last),
             Arc::clone(&stopping),
         );
+        let socket = config.api.socket.clone();
         keeper.start(config)?;
+        let targets = table.view().registry.target_count();
+        tracing::info!(socket = %socket.display(), targets, "answering");
         let alive = Alive(Arc::clone(&ended));
         let (runs, running) = bounded(0);
         let keeper = spawn("keeper", move || {

@@ -1,8 +1,8 @@
 //! The targets of one worker, by their index in the shard.
 //!
-//! 32 bytes a target besides the wheel's, side by side, so that a probe touches one cache line of its
-//! target. Indices are dense and reused; a target that is removed while its probe runs keeps its index
-//! until the probe is over.
+//! 32 bytes a target besides the wheel's, side by side, so that a probe touches one cache line of
+//! its target. Indices are dense and reused; a target that is removed while its probe runs keeps
+//! its index until the probe is over.
 
 use crate::endpoint::Endpoint;
 use crate::health::Health;
