@@ -1,4 +1,7 @@
-//! The native API (DESIGN 5.2): what is asked over the socket, answered from the state table.
+//! The API: what is asked over the socket, answered from the state table.
+//!
+//! Here is what every dialect has in common: the server, the router, bodies, queries, answers and
+//! cursors. A dialect is a folder: [`native`] (DESIGN 5.2).
 //!
 //! Nothing here writes to the table or waits for a worker: every answer is made from the published
 //! view, the records and the history. What changes something (a reload) is handed to
@@ -6,19 +9,15 @@
 
 mod answer;
 mod bind;
+mod body;
 mod cursor;
 mod error;
-mod events;
-mod groups;
-mod metrics;
+mod native;
+mod peer;
 mod query;
 mod reload;
-mod routable;
 mod server;
 mod stream;
-mod summary;
-mod targets;
-mod wire;
 
 pub use bind::{BindError, SocketFile, bind};
 pub use error::ApiError;
@@ -34,7 +33,6 @@ use axum::extract::Request;
 use axum::http::{StatusCode, Uri};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use query::{Plus, decode};
 use std::fmt;
 use std::sync::Arc;
@@ -106,17 +104,7 @@ impl Chosen {
 /// The API as a service for requests with any body.
 pub fn router(state: Arc<ApiState>) -> Router {
     Router::new()
-        .route("/v1/summary", get(summary::summary))
-        .route("/v1/groups", get(groups::list))
-        .route("/v1/groups/{group}", get(groups::one))
-        .route("/v1/groups/{group}/targets", get(targets::page))
-        .route("/v1/groups/{group}/targets/{id}", get(targets::one))
-        .route("/v1/groups/{group}/routable", get(routable::routable))
-        .route("/v1/groups/{group}/bitmap", get(groups::bitmap))
-        .route("/v1/events", get(events::list))
-        .route("/v1/reload", post(reload::reload))
-        .route("/metrics", get(metrics::metrics))
-        .route("/healthz", get(summary::healthz))
+        .merge(native::routes())
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn(check))
@@ -129,7 +117,7 @@ async fn check(request: Request, next: Next) -> Response {
         let message = "the path is not percent-encoded UTF-8";
         return ApiError::new(StatusCode::BAD_REQUEST, "InvalidPath", message).into_response();
     }
-    if let Err(refused) = reload::body_size(&request) {
+    if let Err(refused) = body::refuse_large(&request) {
         return refused.into_response();
     }
     next.run(request).await

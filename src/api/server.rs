@@ -4,6 +4,7 @@
 //! reads without a pause of 30 s. Whatever a client does costs one connection's memory at most.
 
 use super::error::ApiError;
+use super::peer::Peer;
 use super::{ApiState, router, stream::ClientStream};
 use crate::limits::{
     API_CONNECTIONS_MAX, API_HEAD_BYTES_MAX, API_SEND_BUFFER_BYTES, API_STALL_MAX, STOP_GRACE,
@@ -29,13 +30,6 @@ const REFUSALS_MAX: usize = 64;
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
 /// Pause after the kernel had no file for a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// Who is at the other end.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Peer {
-    /// By SO_PEERCRED; none where the kernel does not say.
-    pub(super) uid: Option<u32>,
-}
 
 /// Answers on `listener` until `shutdown`, then lets running answers end within
 /// [`STOP_GRACE`]. To be run on a tokio runtime with time and I/O.

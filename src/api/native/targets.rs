@@ -1,10 +1,11 @@
 //! `GET /v1/groups/{group}/targets`, a page of a group, and one target by itself.
 
-use super::answer::{More, append_json, json, json_pieces};
-use super::cursor::Cursor;
-use super::error::ApiError;
-use super::query::{Query, crop};
-use super::{ApiState, Chosen, wire};
+use super::wire;
+use crate::api::answer::{More, append_json, json, json_pieces};
+use crate::api::cursor::Cursor;
+use crate::api::error::ApiError;
+use crate::api::query::{Query, crop};
+use crate::api::{ApiState, Chosen};
 use crate::outcome::{Code, TABLE};
 use crate::table::{Filter, Reading, ShownState, StateMask, explain};
 use axum::extract::{Path, State};

@@ -1,9 +1,10 @@
 //! `GET /v1/groups`, `GET /v1/groups/{group}` and its bitmap.
 
-use super::answer::{More, append_json, json, json_pieces};
-use super::error::ApiError;
-use super::query::Query;
-use super::{ApiState, Chosen, wire};
+use super::wire;
+use crate::api::answer::{More, append_json, json, json_pieces};
+use crate::api::error::ApiError;
+use crate::api::query::Query;
+use crate::api::{ApiState, Chosen};
 use crate::config::{HealthCheck, Protocol, duration};
 use crate::recipe::{Close, Handshake};
 use crate::registry::Group;

@@ -1,10 +1,11 @@
 //! `GET /v1/groups/{group}/routable`: where traffic may go (DESIGN 3.2, fail open).
 
-use super::answer::{More, append_json, json_pieces};
-use super::error::ApiError;
-use super::query::Query;
 use super::targets::in_zone;
-use super::{ApiState, Chosen, wire};
+use super::wire;
+use crate::api::answer::{More, append_json, json_pieces};
+use crate::api::error::ApiError;
+use crate::api::query::Query;
+use crate::api::{ApiState, Chosen};
 use crate::config::Lifecycle;
 use crate::registry::Group;
 use crate::table::{Filter, ShownState, StateMask};

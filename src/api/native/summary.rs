@@ -1,9 +1,10 @@
 //! `GET /v1/summary` and `GET /healthz`: how everything is, and how the engine itself is.
 
-use super::answer::json;
-use super::error::ApiError;
-use super::query::Query;
-use super::{ApiState, reload, wire};
+use super::{reload, wire};
+use crate::api::ApiState;
+use crate::api::answer::json;
+use crate::api::error::ApiError;
+use crate::api::query::Query;
 use crate::table::{StatsView, WorkerView};
 use crate::time::Instant;
 use axum::extract::State;

@@ -1,9 +1,10 @@
 //! `GET /v1/events?since=&limit=`: the last transitions.
 
-use super::answer::{More, append_json, json_pieces};
-use super::error::ApiError;
-use super::query::Query;
-use super::{ApiState, wire};
+use super::wire;
+use crate::api::ApiState;
+use crate::api::answer::{More, append_json, json_pieces};
+use crate::api::error::ApiError;
+use crate::api::query::Query;
 use crate::limits::EVENTS_AGE_MAX;
 use crate::wall::Moment;
 use axum::extract::State;

@@ -1,6 +1,6 @@
 //! The JSON of the native API, field by field as DESIGN 5.2 and 5.5 name them.
 
-use super::ApiState;
+use crate::api::ApiState;
 use crate::outcome::{Outcome, TABLE};
 use crate::report::Phases;
 use crate::table::{Event, Figures, GroupSets, LastProbe, Percentiles, ShownState};

@@ -3,9 +3,9 @@
 //!
 //! The text is made on the runtime's blocking thread, because it grows with the number of groups.
 
-use super::ApiState;
-use super::error::ApiError;
-use super::query::Query;
+use crate::api::ApiState;
+use crate::api::error::ApiError;
+use crate::api::query::Query;
 use crate::outcome::TABLE;
 use crate::table::{Figures, Percentiles, ShownState, StateTable, StatsView, View};
 use crate::time::Instant;
