@@ -6,8 +6,8 @@
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ringcheck::collector::Collector;
 use ringcheck::config::{
-    ApiConfig, Backend, Config, EngineConfig, GroupConfig, HealthCheck, Lifecycle, Protocol, Rules,
-    StateConfig, TargetConfig,
+    ApiConfig, Backend, Config, EngineConfig, GroupConfig, HealthCheck, Lifecycle, Origin,
+    Protocol, Rules, StateConfig, TargetConfig,
 };
 use ringcheck::endpoint::Endpoint;
 use ringcheck::health::Observed;
@@ -51,6 +51,7 @@ fn config(targets: u32) -> Config {
         },
         targets: (0..targets).map(target).collect(),
         targets_files: Vec::new(),
+        origin: Origin::default(),
     };
     Config {
         file: "bench.toml".into(),

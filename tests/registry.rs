@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use ringcheck::config::{
     ApiConfig, Backend, Config, EngineConfig, GroupConfig, HealthCheck, Lifecycle, ListenerConfig,
-    LoadBalancerConfig, Protocol, Rules, StateConfig, TargetConfig,
+    ListenerProtocol, LoadBalancerConfig, Origin, Protocol, Rules, StateConfig, TargetConfig,
 };
 use ringcheck::endpoint::Endpoint;
 use ringcheck::health::Observed;
@@ -61,6 +61,7 @@ fn group(name: &str, targets: Vec<TargetConfig>) -> GroupConfig {
         },
         targets,
         targets_files: Vec::new(),
+        origin: Origin::default(),
     }
 }
 
@@ -173,8 +174,7 @@ fn any_config() -> impl Strategy<Value = Config> {
         let mut config = config([one, two, three].into_iter().flatten().collect());
         let Some(forward) = forward else { return config };
         let zones = if zoned { vec!["z1".to_owned()] } else { Vec::new() };
-        config.load_balancers =
-            vec![LoadBalancerConfig { name: "lb".into(), id: "nlb-1".into(), zones }];
+        config.load_balancers = vec![LoadBalancerConfig { zones, ..load_balancer("lb", &[]) }];
         let used = config.groups.iter().zip(forward).filter(|(_, forward)| *forward);
         let groups = used.map(|(group, _)| group.name.clone()).collect();
         config.listeners = vec![ListenerConfig {
@@ -182,8 +182,9 @@ fn any_config() -> impl Strategy<Value = Config> {
             id: "lsn-1".into(),
             load_balancer: "lb".into(),
             port: 80,
-            protocol: "TCP".into(),
+            protocol: ListenerProtocol::Tcp,
             groups,
+            origin: Origin::default(),
         }];
         config
     })
@@ -454,14 +455,16 @@ fn listener(load_balancer: &str, groups: &[&str]) -> ListenerConfig {
         id: format!("lsn-{load_balancer}"),
         load_balancer: load_balancer.to_owned(),
         port: 80,
-        protocol: "TCP".into(),
+        protocol: ListenerProtocol::Tcp,
         groups: groups.iter().map(|&group| group.to_owned()).collect(),
+        origin: Origin::default(),
     }
 }
 
 fn load_balancer(name: &str, zones: &[&str]) -> LoadBalancerConfig {
     let zones = zones.iter().map(|&zone| zone.to_owned()).collect();
-    LoadBalancerConfig { name: name.to_owned(), id: format!("nlb-{name}"), zones }
+    let (id, origin) = (format!("nlb-{name}"), Origin::default());
+    LoadBalancerConfig { name: name.to_owned(), id, zones, origin }
 }
 
 #[test]

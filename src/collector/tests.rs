@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::config::{
-    ApiConfig, Backend, Config, EngineConfig, GroupConfig, HealthCheck, Lifecycle, Protocol, Rules,
-    StateConfig, TargetConfig,
+    ApiConfig, Backend, Config, EngineConfig, GroupConfig, HealthCheck, Lifecycle, Origin,
+    Protocol, Rules, StateConfig, TargetConfig,
 };
 use crate::endpoint::Endpoint;
 use crate::outcome::{Code, Outcome, TABLE};
@@ -87,6 +87,7 @@ fn group_config(index: usize, names: &[u32], enabled: bool) -> GroupConfig {
         },
         targets: names.iter().map(target).collect(),
         targets_files: Vec::new(),
+        origin: Origin::default(),
     }
 }
 

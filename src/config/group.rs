@@ -6,7 +6,7 @@ use super::rules::Rules;
 use super::sections::Unique;
 use super::target_list::{Budget, TargetList};
 use super::targets::parse_target;
-use super::{GroupConfig, health_check, target_file};
+use super::{GroupConfig, Origin, health_check, target_file};
 use crate::limits::GROUPS_MAX;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -82,6 +82,7 @@ impl Reader<'_> {
             health_check,
             targets,
             targets_files,
+            origin: Origin::default(),
         })
     }
 }

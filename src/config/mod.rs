@@ -23,6 +23,7 @@ pub use rules::Rules;
 
 use crate::endpoint::Endpoint;
 use crate::recipe::{Close, Handshake};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -122,8 +123,10 @@ pub struct LoadBalancerConfig {
     pub name: String,
     /// Id, given or derived from the name.
     pub id: String,
-    /// Enabled zones.
+    /// Enabled zones; none: all.
     pub zones: Vec<String>,
+    /// Who made it, and what else is known of it.
+    pub origin: Origin,
 }
 
 /// `[[listener]]`
@@ -137,10 +140,79 @@ pub struct ListenerConfig {
     pub load_balancer: String,
     /// Port, 1-65535.
     pub port: u16,
-    /// `TCP`, `UDP` or `TCPSSL`.
-    pub protocol: String,
+    /// What it listens for.
+    pub protocol: ListenerProtocol,
     /// Names of the groups that it forwards to.
     pub groups: Vec<String>,
+    /// Who made it, and what else is known of it.
+    pub origin: Origin,
+}
+
+/// `protocol` of a listener.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the words of the vendors")]
+pub enum ListenerProtocol {
+    #[default]
+    Tcp,
+    Udp,
+    TcpSsl,
+}
+
+impl ListenerProtocol {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Tcp, Self::Udp, Self::TcpSsl];
+
+    /// As the configuration and Alibaba write it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "TCP",
+            Self::Udp => "UDP",
+            Self::TcpSsl => "TCPSSL",
+        }
+    }
+}
+
+/// Where a load balancer, listener or group comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// Who made it.
+    pub source: Source,
+    /// When it was made, wall clock, milliseconds since 1970; 0 for those from the file.
+    pub created_ms: u64,
+    /// What a vendor's API must repeat and the product does not act on, by keys such as
+    /// `aws.vpc_id`.
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// Who made an object: that decides who may change it, and when a group is in use (DESIGN 5.5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Source {
+    /// The configuration file; the API cannot change it.
+    #[default]
+    File,
+    /// `PUT /v1/groups/{group}`.
+    Native,
+    /// The AWS ELBv2 API.
+    Aws,
+    /// The Alibaba NLB API.
+    Alibaba,
+}
+
+impl Source {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::File, Self::Native, Self::Aws, Self::Alibaba];
+
+    /// The word that the store keeps.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Native => "native",
+            Self::Aws => "aws",
+            Self::Alibaba => "alibaba",
+        }
+    }
 }
 
 /// `[[group]]`
@@ -163,6 +235,8 @@ pub struct GroupConfig {
     pub targets: Vec<TargetConfig>,
     /// Files that `targets` came from besides the configuration itself.
     pub targets_files: Vec<PathBuf>,
+    /// Who made it, and what else is known of it.
+    pub origin: Origin,
 }
 
 /// One target as configured.
@@ -178,6 +252,15 @@ pub struct TargetConfig {
     pub weight: Option<u16>,
     /// Whether it runs.
     pub lifecycle: Lifecycle,
+}
+
+/// A target as callers name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetName {
+    /// Its id, or its address in any spelling.
+    pub id: Box<str>,
+    /// Its traffic port; none: every port of that id.
+    pub port: Option<u16>,
 }
 
 /// Whether a target runs (DESIGN 5.5).

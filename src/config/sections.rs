@@ -3,7 +3,8 @@
 use super::error::{ConfigError, nearest, quoted};
 use super::file::{Section, Setting};
 use super::{
-    ApiConfig, Backend, EngineConfig, GroupConfig, ListenerConfig, LoadBalancerConfig, StateConfig,
+    ApiConfig, Backend, EngineConfig, GroupConfig, ListenerConfig, ListenerProtocol,
+    LoadBalancerConfig, Origin, StateConfig,
 };
 use crate::limits::{IN_FLIGHT_MAX, TARGETS_MAX, TARGETS_MAX_DEFAULT, WORKERS_MAX};
 use crate::rng::mix;
@@ -107,7 +108,7 @@ pub(super) fn load_balancers(root: &Section<'_>) -> Result<Vec<LoadBalancerConfi
             }
             Ok(zones.into_iter().map(|(zone, _)| zone.to_owned()).collect())
         })?;
-        all.push(LoadBalancerConfig { name, id, zones });
+        all.push(LoadBalancerConfig { name, id, zones, origin: Origin::default() });
     }
     Ok(all)
 }
@@ -119,7 +120,7 @@ pub(super) fn listeners<'d>(
 ) -> Result<Vec<(ListenerConfig, Section<'d>)>, ConfigError> {
     let keys = ["name", "id", "load_balancer", "port", "protocol", "groups"];
     let balancers: Vec<&str> = load_balancers.iter().map(|lb| lb.name.as_str()).collect();
-    let protocols = [("TCP", "TCP"), ("UDP", "UDP"), ("TCPSSL", "TCPSSL")];
+    let protocols = ListenerProtocol::ALL.map(|protocol| (protocol.name(), protocol));
     let mut unique = Unique::new("listener", "lsn");
     let mut all = Vec::new();
     for section in root.sections("listener", &keys)? {
@@ -132,11 +133,14 @@ pub(super) fn listeners<'d>(
             );
         }
         let protocol = section.get("protocol");
-        let protocol = protocol.map_or(Ok("TCP"), |setting| setting.word(&protocols))?.to_owned();
+        let protocol =
+            protocol.map_or(Ok(ListenerProtocol::Tcp), |setting| setting.word(&protocols))?;
         let port = section.require("port")?.port()?;
         let groups = section.require("groups")?.texts(false)?;
         let groups = groups.into_iter().map(|(group, _)| group.to_owned()).collect();
-        all.push((ListenerConfig { name, id, load_balancer, port, protocol, groups }, section));
+        let origin = Origin::default();
+        let listener = ListenerConfig { name, id, load_balancer, port, protocol, groups, origin };
+        all.push((listener, section));
     }
     Ok(all)
 }

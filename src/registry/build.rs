@@ -234,6 +234,7 @@ fn settings_of(config: &GroupConfig) -> GroupConfig {
         health_check: config.health_check.clone(),
         targets: Vec::new(),
         targets_files: config.targets_files.clone(),
+        origin: config.origin.clone(),
     }
 }
 
