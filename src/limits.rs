@@ -69,6 +69,14 @@ pub const EVENTS_AGE_MAX: Duration = Duration::from_secs(7 * 86_400);
 pub const API_HEAD_BYTES_MAX: usize = 16 * 1_024;
 /// Bytes of an API request's body.
 pub const API_BODY_BYTES_MAX: usize = 8 * 1_024 * 1_024;
+/// Parameters of one form at most: those of 200,000 targets with three each.
+pub const FORM_PARAMETERS_MAX: usize = 600_000;
+/// Bytes of a form parameter's name.
+pub const FORM_KEY_BYTES_MAX: usize = 256;
+/// Parts of a form parameter's name, as the four of `Targets.member.1.Id`.
+pub const FORM_DEPTH_MAX: usize = 8;
+/// Highest number of an element in a list of a form.
+pub const FORM_INDEX_MAX: u32 = 1_000_000;
 /// Connections of the API at once; the next one gets a 503.
 pub const API_CONNECTIONS_MAX: usize = 1_024;
 /// Longest time for a request's head to come, and longest pause of a client that reads an answer.

@@ -2,6 +2,7 @@
 //! encoded is an error, never a silent default.
 
 use super::error::ApiError;
+use super::percent::{Plus, decode};
 use crate::limits::{PAGE_TARGETS_DEFAULT, PAGE_TARGETS_MAX};
 use axum::http::{StatusCode, Uri};
 use std::str::FromStr;
@@ -69,39 +70,6 @@ impl Query {
         let known = if known.is_empty() { "none" } else { known };
         let message = format!("unknown parameter '{}'; known here: {known}", crop(name));
         Err(ApiError::new(StatusCode::BAD_REQUEST, "UnknownParameter", message))
-    }
-}
-
-/// What `+` means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Plus {
-    /// A blank, as in queries.
-    Blank,
-    /// Itself, as in paths.
-    Itself,
-}
-
-/// `text` without its percent-encoding; none where that is broken or hides no UTF-8.
-pub(super) fn decode(text: &str, plus: Plus) -> Option<String> {
-    let mut bytes = text.bytes();
-    let mut decoded = Vec::with_capacity(text.len());
-    while let Some(byte) = bytes.next() {
-        decoded.push(match byte {
-            b'%' => hex_digit(bytes.next()?)? << 4 | hex_digit(bytes.next()?)?,
-            b'+' if plus == Plus::Blank => b' ',
-            _ => byte,
-        });
-    }
-    String::from_utf8(decoded).ok()
-}
-
-/// The value of a hexadecimal digit.
-const fn hex_digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
     }
 }
 
