@@ -72,7 +72,7 @@ fn the_design_sample_is_read_whole() {
     assert_eq!(config.load_balancers[0].zones, ["zone-a", "zone-b"]);
     assert!(config.load_balancers[0].id.starts_with("nlb-"));
     let listener = &config.listeners[0];
-    assert_eq!((listener.port, &*listener.protocol), (443, "TCPSSL"));
+    assert_eq!((listener.port, listener.protocol.name()), (443, "TCPSSL"));
     assert!(listener.id.starts_with("lsn-"));
 
     let group = &config.groups[0];
