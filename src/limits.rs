@@ -43,6 +43,8 @@ pub const RECEIVE_BUFFER_BYTES: usize = 2_048;
 pub const HTTP_HEAD_BYTES_MAX: usize = 16 * 1_024;
 /// Bytes of a health check's path (the seed: 1-1024 characters).
 pub const HTTP_PATH_CHARS_MAX: usize = 1_024;
+/// The same in rule set `alibaba`.
+pub const ALIBABA_PATH_CHARS_MAX: usize = 80;
 /// Bytes of a health check's `host`.
 pub const HTTP_HOST_CHARS_MAX: usize = 253;
 

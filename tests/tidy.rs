@@ -42,7 +42,7 @@ const ARROWS: [(&str, &str); 24] = [
     ("shown",     "config health registry"),
     ("table",     "health registry report shown stats"),
     ("collector", "health registry report stats table"),
-    ("api",       "config recipe registry report table"),
+    ("api",       "config registry report table"),
     // wiring, and the shell around everything
     ("engine",    "api collector config io recipe registry report schedule table worker"),
     ("farm",      ""),

@@ -1,6 +1,7 @@
-//! The HTTP check: one GET, and a response whose status matches (DESIGN 3.1, 3.3, 3.6).
+//! The HTTP check: one GET or HEAD, and a response whose status matches (DESIGN 3.1, 3.3, 3.6).
 //!
-//! The response is complete with its head; nobody waits for the body. Bytes are judged as they come
+//! The response is complete with its head; nobody waits for the body, so an answer to HEAD, which
+//! has none, is read as any other. Bytes are judged as they come
 //! (see [`super::head`]); an answer that comes in one piece is neither copied nor kept.
 
 use super::head::Head;
@@ -17,6 +18,54 @@ const HEADERS: &str = concat!(
     "\r\nAccept: */*\r\nConnection: close\r\n\r\n"
 );
 
+/// Method of the request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the words of HTTP")]
+pub enum Method {
+    #[default]
+    Get,
+    Head,
+}
+
+impl Method {
+    /// As it stands in the request and in settings.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+        }
+    }
+}
+
+/// HTTP version of the request. The answer may be of either.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the words of HTTP")]
+pub enum Version {
+    Http10,
+    #[default]
+    Http11,
+}
+
+impl Version {
+    /// As it stands in settings; the word is Alibaba's.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Http10 => "HTTP1.0",
+            Self::Http11 => "HTTP1.1",
+        }
+    }
+
+    /// As it stands in the request.
+    const fn in_request(self) -> &'static str {
+        match self {
+            Self::Http10 => "HTTP/1.0",
+            Self::Http11 => "HTTP/1.1",
+        }
+    }
+}
+
 /// What is asked of each target, rendered as far as it can be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
@@ -28,15 +77,28 @@ pub struct Check {
 }
 
 impl Check {
+    /// `GET` over HTTP/1.1; see [`Check::asking`].
+    #[must_use]
+    pub fn new(path: &str, host: Option<&str>, matcher: Matcher) -> Self {
+        Self::asking(Method::Get, Version::Http11, path, host, matcher)
+    }
+
     /// Asks for `path` (and query, visible ASCII, beginning with `/`). `host` stands in the Host
     /// header as it is; none: each target's own address and port, the port left out where it is 80.
     #[must_use]
-    pub fn new(path: &str, host: Option<&str>, matcher: Matcher) -> Self {
+    pub fn asking(
+        method: Method,
+        version: Version,
+        path: &str,
+        host: Option<&str>,
+        matcher: Matcher,
+    ) -> Self {
         debug_assert!(path.starts_with('/') && path.bytes().all(|b| b.is_ascii_graphic()));
         debug_assert!(host.is_none_or(|host| host.bytes().all(|b| b.is_ascii_graphic())));
+        let (method, version) = (method.name(), version.in_request());
         let request = match host {
-            Some(host) => format!("GET {path} HTTP/1.1\r\nHost: {host}{HEADERS}"),
-            None => format!("GET {path} HTTP/1.1\r\nHost: "),
+            Some(host) => format!("{method} {path} {version}\r\nHost: {host}{HEADERS}"),
+            None => format!("{method} {path} {version}\r\nHost: "),
         };
         Self { request: request.into_bytes().into(), host_is_address: host.is_none(), matcher }
     }
@@ -414,6 +476,24 @@ mod tests {
                  User-Agent: ringcheck/{version}\r\nAccept: */*\r\nConnection: close\r\n\r\n"
             );
             assert_eq!(String::from_utf8(out).unwrap(), request);
+        }
+    }
+
+    #[test]
+    fn the_request_has_the_method_and_version_that_were_asked_for() {
+        for (method, version, line) in [
+            (Method::Get, Version::Http10, "GET /up HTTP/1.0\r\nHost: "),
+            (Method::Head, Version::Http10, "HEAD /up HTTP/1.0\r\nHost: "),
+            (Method::Head, Version::Http11, "HEAD /up HTTP/1.1\r\nHost: "),
+        ] {
+            for host in [None, Some("127.0.0.1:81")] {
+                let check = Check::asking(method, version, "/up", host, Matcher::default());
+                let mut out = Vec::new();
+                check.render("127.0.0.1:81".parse().unwrap(), &mut out);
+                let request = String::from_utf8(out).unwrap();
+                assert!(request.starts_with(&format!("{line}127.0.0.1:81\r\n")), "{request}");
+                assert!(request.ends_with("\r\nConnection: close\r\n\r\n"), "{request}");
+            }
         }
     }
 }

@@ -11,6 +11,9 @@ const LAST: u16 = 599;
 /// Words of 64 bits that hold a bit for each.
 const WORDS: usize = (LAST - FIRST + 1).div_ceil(64) as usize;
 
+/// The first digits that a status can have.
+const CLASSES: RangeInclusive<u8> = 1..=5;
+
 /// A set of HTTP statuses within 100-599. Invariant of one that was parsed: not empty.
 ///
 /// Its text is a list of statuses and ranges, as `200`, `200-399` or `200,204,301-302`. Printed, it
@@ -35,6 +38,23 @@ impl Matcher {
             matcher.insert(first..=last);
         }
         Ok(matcher)
+    }
+
+    /// All statuses of these classes, 1 to 5: 2 is 200-299.
+    #[must_use]
+    pub fn of_classes(classes: impl IntoIterator<Item = u8>) -> Self {
+        let mut matcher = Self([0; WORDS]);
+        for class in classes.into_iter().filter(|class| CLASSES.contains(class)) {
+            matcher.insert(class_of(class));
+        }
+        matcher
+    }
+
+    /// The classes whose statuses these are, ascending; none where a class is here in part.
+    #[must_use]
+    pub fn classes(&self) -> Option<Vec<u8>> {
+        let classes = CLASSES.filter(|&class| self.matches(*class_of(class).start())).collect();
+        (Self::of_classes(Vec::clone(&classes)) == *self).then_some(classes)
     }
 
     /// Whether `status` is in the set; false outside 100-599.
@@ -89,6 +109,12 @@ impl fmt::Display for Matcher {
         }
         Ok(())
     }
+}
+
+/// The statuses that begin with `class`.
+fn class_of(class: u8) -> RangeInclusive<u16> {
+    let first = u16::from(class) * 100;
+    first..=first + 99
 }
 
 /// Word and bit of a status, which must be within [`STATUSES`].
@@ -164,6 +190,20 @@ mod tests {
             ("099", 0..=999, "status 99 in \"099\" is not allowed; use 100-599"),
         ] {
             assert_eq!(Matcher::parse(text, range), Err(error.to_owned()));
+        }
+    }
+
+    #[test]
+    fn classes_are_whole() {
+        for (classes, text) in [(vec![2], "200-299"), (vec![2, 3, 5], "200-399,500-599")] {
+            let matcher = Matcher::of_classes(classes.clone());
+            assert_eq!(matcher.to_string(), text);
+            assert_eq!(matcher.classes(), Some(classes));
+        }
+        assert_eq!(Matcher::default().classes(), Some(vec![2, 3]));
+        assert_eq!(Matcher::of_classes([0, 6, 255]).classes(), Some(vec![]));
+        for text in ["200", "200-398", "200-299,301", "201-299"] {
+            assert_eq!(text.parse::<Matcher>().unwrap().classes(), None, "{text}");
         }
     }
 

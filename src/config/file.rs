@@ -3,6 +3,8 @@
 
 use super::duration;
 use super::error::{ConfigError, Problem, nearest, quoted};
+use super::scalar::Scalar;
+use super::violation::Violation;
 use std::fs::File;
 use std::io::Read;
 use std::ops::RangeInclusive;
@@ -164,6 +166,17 @@ impl<'d> Section<'d> {
         })
     }
 
+    /// The error for a setting of this table.
+    pub(super) fn violation(&self, violation: &Violation) -> ConfigError {
+        match self.get(violation.setting) {
+            Some(setting) => setting.violation(violation),
+            None => {
+                let Problem { what, cure } = violation.problem();
+                self.error(what, cure)
+            }
+        }
+    }
+
     /// An error about the table as a whole.
     pub(super) fn error(&self, what: String, cure: impl Into<String>) -> ConfigError {
         ConfigError::new(what, self.place(self.line), cure)
@@ -242,13 +255,6 @@ impl<'d> Setting<'d> {
         }
     }
 
-    pub(super) fn boolean(&self) -> Result<bool, ConfigError> {
-        let DeValue::Boolean(value) = self.value else {
-            return Err(self.wrong("is not a truth value", "write true or false"));
-        };
-        Ok(*value)
-    }
-
     pub(super) fn integer(&self, allowed: RangeInclusive<i64>) -> Result<i64, ConfigError> {
         let cure = || format!("allowed: {} to {}", allowed.start(), allowed.end());
         let DeValue::Integer(number) = self.value else {
@@ -272,11 +278,7 @@ impl<'d> Setting<'d> {
 
     /// A duration, without a range.
     pub(super) fn duration(&self) -> Result<Duration, ConfigError> {
-        let DeValue::String(text) = self.value else {
-            let cure = "write it as text with a unit, as \"10s\"";
-            return Err(self.wrong("is not a duration", cure));
-        };
-        duration::parse(text).map_err(|problem| self.problem(problem))
+        self.scalar().duration(self.key).map_err(|violation| self.violation(&violation))
     }
 
     /// A duration within `allowed`.
@@ -294,12 +296,22 @@ impl<'d> Setting<'d> {
 
     /// One of a few words.
     pub(super) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Result<T, ConfigError> {
-        let text = self.text()?;
-        let found = words.iter().find(|(word, _)| *word == text);
-        found.map(|&(_, value)| value).ok_or_else(|| {
-            let words: Vec<&str> = words.iter().map(|&(word, _)| word).collect();
-            self.wrong("is not known", nearest(text, &words))
-        })
+        self.scalar().word(self.key, words).map_err(|violation| self.violation(&violation))
+    }
+
+    /// The value, for whoever judges it without its place.
+    pub(super) fn scalar(&self) -> Scalar {
+        match self.value {
+            DeValue::String(text) => Scalar::Text((**text).to_owned()),
+            DeValue::Integer(number) => {
+                let number = i64::from_str_radix(number.as_str(), number.radix());
+                number.map_or(Scalar::Other("a huge number"), Scalar::Number)
+            }
+            DeValue::Boolean(value) => Scalar::Bool(*value),
+            DeValue::Table(_) | DeValue::Array(_) | DeValue::Float(_) | DeValue::Datetime(_) => {
+                Scalar::Other(self.kind())
+            }
+        }
     }
 
     /// A list of texts, each with its line; where `single` is true, one text will do.
@@ -320,12 +332,13 @@ impl<'d> Setting<'d> {
         items.iter().map(text).collect()
     }
 
-    /// The problem with this setting's value, with its place.
-    pub(super) fn problem(&self, problem: Problem) -> ConfigError {
-        self.error(format!("{} {}", self.key, problem.what), problem.cure)
+    /// The violation by this setting, with its place and the value as it is written.
+    pub(super) fn violation(&self, violation: &Violation) -> ConfigError {
+        let Problem { what, cure } = violation.wrong.problem(self.key, &self.written());
+        self.error(what, cure)
     }
 
-    /// As [`Setting::problem`], for the part of the value in line `line`.
+    /// The problem with the part of the value in line `line`.
     pub(super) fn problem_in(&self, line: usize, problem: Problem) -> ConfigError {
         problem.at(self.section.place(line))
     }

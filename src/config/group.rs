@@ -6,7 +6,7 @@ use super::rules::Rules;
 use super::sections::Unique;
 use super::target_list::{Budget, TargetList};
 use super::targets::parse_target;
-use super::{GroupConfig, Origin, health_check, target_file};
+use super::{GroupConfig, Origin, health_check, spec, target_file};
 use crate::limits::GROUPS_MAX;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -61,7 +61,7 @@ impl Reader<'_> {
         let deregistration_delay =
             section.get("deregistration_delay").map_or(Ok(DEREGISTRATION_DELAY), delay)?;
         let port = section.get("port").map(|setting| setting.port()).transpose()?;
-        let checks = section.section("health_check", "group.health_check", &health_check::KEYS)?;
+        let checks = section.section("health_check", "group.health_check", &spec::KEYS)?;
         let health_check = health_check::read(&checks, rules)?;
 
         let mut list = TargetList::new(&self.doc.file, &name, port, &mut self.budget);

@@ -1,35 +1,18 @@
-//! `[group.health_check]`: settings with their defaults, checked against the group's rule set
-//! (DESIGN 3.1), and the recipe that workers make of them.
+//! A valid health check: settings with their defaults, checked against a rule set (DESIGN 3.1), and
+//! the recipe that workers make of it.
 
-use super::error::{ConfigError, Problem};
-use super::file::{Section, Setting};
+use super::error::{ConfigError, quoted};
+use super::file::Section;
 use super::rules::Rules;
-use super::{HealthCheck, Protocol};
+use super::spec::{CheckPort, CheckProtocol, HealthCheckSpec, KEYS};
+use super::violation::{Violation, Wrong};
+use super::{HealthCheck, Protocol, duration};
 use crate::check::Check;
-use crate::check::http::{self, Matcher};
+use crate::check::http::{self, Matcher, Method, Version};
 use crate::health::Thresholds;
 use crate::limits::{HTTP_HOST_CHARS_MAX, HTTP_PATH_CHARS_MAX};
-use crate::recipe::{Close, Handshake, Recipe};
+use crate::recipe::{Handshake, Recipe};
 use std::time::Duration;
-
-/// Keys of the table.
-pub(super) const KEYS: [&str; 12] = [
-    "enabled",
-    "protocol",
-    "port",
-    "path",
-    "host",
-    "interval",
-    "timeout",
-    "healthy_threshold",
-    "unhealthy_threshold",
-    "matcher",
-    "close",
-    "handshake",
-];
-
-/// Gap between two probes unless the file says otherwise.
-const INTERVAL: Duration = Duration::from_secs(30);
 
 impl HealthCheck {
     /// The health check as a worker uses it, the request rendered once.
@@ -37,8 +20,9 @@ impl HealthCheck {
     pub fn recipe(&self) -> Recipe {
         let check = match &self.protocol {
             Protocol::Tcp => Check::Tcp,
-            Protocol::Http { path, host, matcher } => {
-                Check::Http(http::Check::new(path, host.as_deref(), *matcher))
+            Protocol::Http { path, host, matcher, method, version } => {
+                let host = host.as_deref();
+                Check::Http(http::Check::asking(*method, *version, path, host, *matcher))
             }
         };
         Recipe {
@@ -58,70 +42,193 @@ impl HealthCheck {
 
 /// The health check of `section` under `rules`.
 pub(super) fn read(section: &Section<'_>, rules: Rules) -> Result<HealthCheck, ConfigError> {
-    let protocol = protocol(section, rules)?;
-    let (interval, timeout) = times(section, rules, &protocol)?;
-    let (healthy_threshold, unhealthy_threshold) = thresholds(section, rules)?;
-    let handshake = handshake(section, &protocol)?;
-    let closes = [("reset", Close::Reset), ("graceful", Close::Graceful)];
-    Ok(HealthCheck {
-        enabled: section.get("enabled").map_or(Ok(true), |setting| setting.boolean())?,
-        protocol,
-        port: section.get("port").map_or(Ok(None), |setting| port(&setting))?,
-        interval,
-        timeout,
-        healthy_threshold,
-        unhealthy_threshold,
-        close: section.get("close").map_or(Ok(Close::Reset), |setting| setting.word(&closes))?,
-        handshake,
-    })
-}
-
-#[derive(Clone, Copy)]
-enum Word {
-    Tcp,
-    Http,
-    NotYet,
-}
-
-fn protocol(section: &Section<'_>, rules: Rules) -> Result<Protocol, ConfigError> {
-    let words = [
-        ("TCP", Word::Tcp),
-        ("HTTP", Word::Http),
-        ("HTTPS", Word::NotYet),
-        ("TLS", Word::NotYet),
-        ("UDP", Word::NotYet),
-    ];
-    let setting = section.get("protocol");
-    match setting.as_ref().map_or(Ok(Word::Tcp), |setting| setting.word(&words))? {
-        Word::Tcp => {
-            for key in ["path", "host", "matcher"] {
-                if let Some(setting) = section.get(key) {
-                    let cure = format!("remove {key}, or set protocol = \"HTTP\"");
-                    return Err(setting.wrong("has no meaning for a TCP check", cure));
-                }
-            }
-            Ok(Protocol::Tcp)
-        }
-        Word::Http => Ok(Protocol::Http {
-            path: section
-                .get("path")
-                .map_or_else(|| Ok("/".to_owned()), |setting| path(&setting))?,
-            host: section.get("host").map(|setting| host(&setting)).transpose()?,
-            matcher: section
-                .get("matcher")
-                .map_or_else(|| Ok(Matcher::default()), |setting| matcher(&setting, rules))?,
-        }),
-        Word::NotYet => Err(section
-            .require("protocol")?
-            .wrong("is not checked in this version", "use \"TCP\" or \"HTTP\"")),
+    let mut spec = HealthCheckSpec::default();
+    for key in KEYS {
+        let Some(setting) = section.get(key) else { continue };
+        spec.set(key, &setting.scalar()).map_err(|violation| setting.violation(&violation))?;
     }
+    spec.build(rules).map_err(|violation| section.violation(&violation))
 }
 
-fn path(setting: &Setting<'_>) -> Result<String, ConfigError> {
-    let path = setting.text()?;
-    match path_wrong(path) {
-        Some(wrong) => Err(setting.wrong(wrong, PATH_CURE)),
-        None => Ok(path.to_owned()),
+impl HealthCheckSpec {
+    /// The health check that these settings and the defaults of `rules` make.
+    ///
+    /// # Errors
+    /// The first setting that `rules` do not allow, that is malformed, or that has no meaning for
+    /// the protocol.
+    pub fn build(&self, rules: Rules) -> Result<HealthCheck, Violation> {
+        let protocol = self.protocol(rules)?;
+        let (interval, timeout) = self.times(rules, &protocol)?;
+        let (healthy_threshold, unhealthy_threshold) = self.thresholds(rules)?;
+        let port = match self.port {
+            None | Some(CheckPort::Traffic) => None,
+            Some(CheckPort::Number(0)) => {
+                let (what, cure) = ("is out of range", "allowed: 1 to 65535");
+                return Err(Violation::malformed("port", "0".to_owned(), what, cure));
+            }
+            Some(CheckPort::Number(port)) => Some(port),
+        };
+        Ok(HealthCheck {
+            enabled: self.enabled.unwrap_or(true),
+            handshake: self.handshake(&protocol)?,
+            protocol,
+            port,
+            interval,
+            timeout,
+            healthy_threshold,
+            unhealthy_threshold,
+            close: self.close.unwrap_or_default(),
+        })
+    }
+
+    fn protocol(&self, rules: Rules) -> Result<Protocol, Violation> {
+        let protocol = self.protocol.unwrap_or_default();
+        match protocol {
+            CheckProtocol::Tcp => match self.http_setting() {
+                Some((setting, value)) => Err(Violation { setting, value, wrong: Wrong::HttpOnly }),
+                None => Ok(Protocol::Tcp),
+            },
+            CheckProtocol::Http => Ok(Protocol::Http {
+                path: self.path(rules)?,
+                host: self.host()?,
+                matcher: self.matcher(rules)?,
+                method: self.method(rules)?,
+                version: self.version(rules)?,
+            }),
+            CheckProtocol::Https | CheckProtocol::Tls | CheckProtocol::Udp => {
+                let value = quoted(protocol.name());
+                Err(Violation { setting: "protocol", value, wrong: Wrong::NotInThisVersion })
+            }
+        }
+    }
+
+    /// The first setting that only an HTTP check has, and its value.
+    fn http_setting(&self) -> Option<(&'static str, String)> {
+        let text = |text: &Option<String>| text.as_deref().map(quoted);
+        let settings = [
+            ("path", text(&self.path)),
+            ("host", text(&self.host)),
+            ("matcher", text(&self.matcher)),
+            ("method", self.method.map(|method| quoted(method.name()))),
+            ("http_version", self.http_version.map(|version| quoted(version.name()))),
+        ];
+        settings.into_iter().find_map(|(setting, value)| Some((setting, value?)))
+    }
+
+    fn path(&self, rules: Rules) -> Result<String, Violation> {
+        let Some(path) = &self.path else { return Ok("/".to_owned()) };
+        if let Some(wrong) = path_wrong(path) {
+            return Err(Violation::malformed("path", quoted(path), wrong, PATH_CURE));
+        }
+        let most = rules.path_chars_max();
+        if path.len() > most {
+            let allowed = format!("1 to {most} characters");
+            return Err(rules.outside("path", quoted(path), allowed, true));
+        }
+        Ok(path.clone())
+    }
+
+    fn host(&self) -> Result<Option<String>, Violation> {
+        let Some(host) = &self.host else { return Ok(None) };
+        let fits = (1..=HTTP_HOST_CHARS_MAX).contains(&host.len());
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
+        if !fits || !host.bytes().all(plain) {
+            let cure = "write a name or address of 1 to 253 characters, with :PORT if need be";
+            return Err(Violation::malformed("host", quoted(host), "is not a Host header", cure));
+        }
+        Ok(Some(host.clone()))
+    }
+
+    fn matcher(&self, rules: Rules) -> Result<Matcher, Violation> {
+        let Some(text) = &self.matcher else { return Ok(rules.matcher_default()) };
+        let matcher: Matcher = text.parse().map_err(|message: String| {
+            let (what, cure) =
+                message.split_once("; ").unwrap_or((&message, "write it as 200-399"));
+            let wrong = Wrong::Part { what: what.to_owned(), cure: cure.to_owned() };
+            Violation { setting: "matcher", value: quoted(text), wrong }
+        })?;
+        match rules.matcher_allowed(&matcher) {
+            Ok(()) => Ok(matcher),
+            Err(allowed) => Err(rules.outside("matcher", quoted(text), allowed, true)),
+        }
+    }
+
+    fn method(&self, rules: Rules) -> Result<Method, Violation> {
+        let method = self.method.unwrap_or_default();
+        if method != Method::default() && !rules.request_can_be_chosen() {
+            return Err(rules.outside("method", quoted(method.name()), "GET only", true));
+        }
+        Ok(method)
+    }
+
+    fn version(&self, rules: Rules) -> Result<Version, Violation> {
+        let default = rules.version_default();
+        let version = self.http_version.unwrap_or(default);
+        if version != default && !rules.request_can_be_chosen() {
+            let allowed = format!("{} only", default.name());
+            return Err(rules.outside("http_version", quoted(version.name()), allowed, true));
+        }
+        Ok(version)
+    }
+
+    /// Interval and timeout.
+    fn times(&self, rules: Rules, protocol: &Protocol) -> Result<(Duration, Duration), Violation> {
+        let shown = |value: Duration| move || quoted(&duration::text(value));
+        let default = rules.timeout_default(protocol.timeout_default());
+        let interval = match self.interval {
+            Some(interval) => {
+                rules.check("interval", interval, shown(interval), Rules::interval)?
+            }
+            None => rules.interval_default(),
+        };
+        let timeout = self.timeout.map_or(Ok(default), |timeout| {
+            rules.check("timeout", timeout, shown(timeout), |rules| rules.timeout(default))
+        })?;
+        if timeout > interval && !rules.timeout_may_exceed_interval() {
+            let timeout_is_default = self.timeout.is_none();
+            let (setting, value) =
+                if timeout_is_default { ("interval", interval) } else { ("timeout", timeout) };
+            let wrong = Wrong::AboveInterval { rules, interval, timeout, timeout_is_default };
+            return Err(Violation { setting, value: shown(value)(), wrong });
+        }
+        Ok((interval, timeout))
+    }
+
+    /// healthy_threshold and unhealthy_threshold.
+    fn thresholds(&self, rules: Rules) -> Result<(u8, u8), Violation> {
+        let threshold = |setting, given: Option<i64>, default| {
+            let Some(number) = given else { return Ok(default) };
+            // What does not fit is outside every rule set, as 0 is.
+            let fits = u8::try_from(number).unwrap_or(0);
+            rules.check(setting, fits, || number.to_string(), Rules::threshold)
+        };
+        let (given_healthy, given_unhealthy) = (self.healthy_threshold, self.unhealthy_threshold);
+        let defaults = rules.thresholds();
+        let healthy = threshold("healthy_threshold", given_healthy, defaults.0)?;
+        let unhealthy = threshold("unhealthy_threshold", given_unhealthy, defaults.1)?;
+        if rules == Rules::Classic && healthy != unhealthy {
+            let (setting, value) = match given_unhealthy {
+                Some(_) => ("unhealthy_threshold", unhealthy),
+                None => ("healthy_threshold", healthy),
+            };
+            let wrong = Wrong::ThresholdsDiffer {
+                healthy: (healthy, given_healthy.is_none()),
+                unhealthy: (unhealthy, given_unhealthy.is_none()),
+            };
+            return Err(Violation { setting, value: value.to_string(), wrong });
+        }
+        Ok((healthy, unhealthy))
+    }
+
+    fn handshake(&self, protocol: &Protocol) -> Result<Handshake, Violation> {
+        let Some(handshake) = self.handshake else { return Ok(Handshake::default()) };
+        match protocol {
+            Protocol::Tcp => Ok(handshake),
+            Protocol::Http { .. } => {
+                let value = quoted(super::spec::handshake_name(handshake));
+                Err(Violation { setting: "handshake", value, wrong: Wrong::TcpOnly })
+            }
+        }
     }
 }
 
@@ -138,142 +245,4 @@ pub(crate) fn path_wrong(path: &str) -> Option<&'static str> {
     }
     let is_graphic = path.bytes().all(|byte| byte.is_ascii_graphic());
     if is_graphic { None } else { Some("has blanks or characters that no request line may have") }
-}
-
-fn host(setting: &Setting<'_>) -> Result<String, ConfigError> {
-    let host = setting.text()?;
-    let fits = (1..=HTTP_HOST_CHARS_MAX).contains(&host.len());
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
-    if !fits || !host.bytes().all(plain) {
-        let cure = "write a name or address of 1 to 253 characters, with :PORT if need be";
-        return Err(setting.wrong("is not a Host header", cure));
-    }
-    Ok(host.to_owned())
-}
-
-fn matcher(setting: &Setting<'_>, rules: Rules) -> Result<Matcher, ConfigError> {
-    let text = setting.text()?;
-    let matcher = Matcher::parse(text, Rules::Free.statuses()).map_err(|message| {
-        let (what, cure) = message.split_once("; ").unwrap_or((&message, "write it as 200-399"));
-        setting.problem(Problem::new(what, cure))
-    })?;
-    let statuses = rules.statuses();
-    let allowed = format!("{}-{}", statuses.start(), statuses.end());
-    if Matcher::parse(text, statuses).is_err() {
-        return Err(rules.outside(setting, &allowed, true));
-    }
-    if rules == Rules::Classic && matcher != Matcher::default() {
-        return Err(rules.outside(setting, &format!("{allowed} only"), true));
-    }
-    Ok(matcher)
-}
-
-fn port(setting: &Setting<'_>) -> Result<Option<u16>, ConfigError> {
-    if setting.is_text() {
-        return match setting.text()? {
-            "traffic-port" => Ok(None),
-            _ => Err(setting.wrong(
-                "is neither a port nor \"traffic-port\"",
-                "write \"traffic-port\", or a number from 1 to 65535 without quotes",
-            )),
-        };
-    }
-    setting.port().map(Some)
-}
-
-impl Protocol {
-    /// The timeout of a health check that names none (DESIGN 3.1).
-    #[must_use]
-    pub const fn timeout_default(&self) -> Duration {
-        match self {
-            Self::Tcp => Duration::from_secs(10),
-            Self::Http { .. } => Duration::from_secs(6),
-        }
-    }
-}
-
-/// Interval and timeout.
-fn times(
-    section: &Section<'_>,
-    rules: Rules,
-    protocol: &Protocol,
-) -> Result<(Duration, Duration), ConfigError> {
-    let default = protocol.timeout_default();
-    let interval_setting = section.get("interval");
-    let interval = interval_setting.as_ref().map_or(Ok(INTERVAL), |setting| {
-        rules.check(setting, setting.duration()?, Rules::interval)
-    })?;
-    let timeout_setting = section.get("timeout");
-    let timeout = timeout_setting.as_ref().map_or(Ok(default), |setting| {
-        rules.check(setting, setting.duration()?, |rules| rules.timeout(default))
-    })?;
-    if timeout > interval && !rules.timeout_may_exceed_interval() {
-        return Err(above_interval(section, rules, interval, timeout));
-    }
-    Ok((interval, timeout))
-}
-
-fn above_interval(
-    section: &Section<'_>,
-    rules: Rules,
-    interval: Duration,
-    timeout: Duration,
-) -> ConfigError {
-    let [interval, timeout] = [interval, timeout].map(super::duration::text);
-    let cure = format!("allowed: up to the interval; rules = {:?} would allow it", "free");
-    let rules = rules.name();
-    let (setting, default) = match section.get("timeout") {
-        Some(setting) => (Some(setting), ""),
-        None => (section.get("interval"), " (the default)"),
-    };
-    let what = format!(
-        "timeout {timeout:?}{default} is above interval {interval:?}, outside rules {rules:?}"
-    );
-    match setting {
-        Some(setting) => setting.error(what, cure),
-        None => section.error(what, cure),
-    }
-}
-
-/// healthy_threshold and unhealthy_threshold.
-fn thresholds(section: &Section<'_>, rules: Rules) -> Result<(u8, u8), ConfigError> {
-    let threshold = |key, default| {
-        let Some(setting) = section.get(key) else { return Ok(default) };
-        let number = setting.integer(i64::MIN..=i64::MAX)?;
-        // What does not fit is outside every rule set, as 0 is.
-        let number = u8::try_from(number).unwrap_or(0);
-        rules.check(&setting, number, Rules::threshold)
-    };
-    let defaults = rules.thresholds();
-    let healthy = threshold("healthy_threshold", defaults.0)?;
-    let unhealthy = threshold("unhealthy_threshold", defaults.1)?;
-    if rules == Rules::Classic && healthy != unhealthy {
-        let default = |key| if section.get(key).is_some() { "" } else { " (the default)" };
-        let what = format!(
-            "unhealthy_threshold {unhealthy}{} does not equal healthy_threshold {healthy}{}, \
-             outside rules \"classic\"",
-            default("unhealthy_threshold"),
-            default("healthy_threshold"),
-        );
-        let cure = "set both to the same number from 2 to 10; rules = \"free\" would allow it";
-        let setting =
-            section.get("unhealthy_threshold").or_else(|| section.get("healthy_threshold"));
-        return Err(match setting {
-            Some(setting) => setting.error(what, cure),
-            None => section.error(what, cure),
-        });
-    }
-    Ok((healthy, unhealthy))
-}
-
-fn handshake(section: &Section<'_>, protocol: &Protocol) -> Result<Handshake, ConfigError> {
-    let Some(setting) = section.get("handshake") else { return Ok(Handshake::Half) };
-    let handshake = setting.word(&[("half", Handshake::Half), ("full", Handshake::Full)])?;
-    match protocol {
-        Protocol::Tcp => Ok(handshake),
-        Protocol::Http { .. } => {
-            let cure = "remove handshake, or set protocol = \"TCP\"";
-            Err(setting.wrong("has a meaning for a TCP check only", cure))
-        }
-    }
 }

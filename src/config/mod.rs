@@ -10,17 +10,25 @@ mod group;
 mod health_check;
 pub(crate) mod identity;
 mod rules;
+mod scalar;
 mod sections;
+mod spec;
+mod spec_json;
 pub mod target_file;
 mod target_json;
 mod target_list;
 pub mod targets;
+mod violation;
 
 pub(crate) use error::quoted;
 pub use error::{ConfigError, Problem};
 pub(crate) use health_check::{PATH_CURE, path_wrong};
 pub use rules::Rules;
+pub use spec::{CheckPort, CheckProtocol, HealthCheckSpec};
+pub use spec_json::from_json;
+pub use violation::{Violation, Wrong};
 
+use crate::check::http::{Matcher, Method, Version};
 use crate::endpoint::Endpoint;
 use crate::recipe::{Close, Handshake};
 use std::collections::BTreeMap;
@@ -308,6 +316,10 @@ pub enum Protocol {
         /// Host header; none: each target's own address and port.
         host: Option<String>,
         /// Statuses that match, as written (`200-399`, `200,204`).
-        matcher: crate::check::http::Matcher,
+        matcher: Matcher,
+        /// `GET`, or `HEAD`.
+        method: Method,
+        /// HTTP version of the request.
+        version: Version,
     },
 }

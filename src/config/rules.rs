@@ -1,9 +1,11 @@
 //! The rule sets (DESIGN 3.1): what each of them allows of each setting. Source of `classic`: the
-//! AWS Network Load Balancer guide of 2017-18; of `current`: the ELBv2 API today.
+//! AWS Network Load Balancer guide of 2017-18; of `current`: the ELBv2 API today; of `alibaba`: the
+//! Alibaba NLB API of 2022-04-30.
 
 use super::duration;
-use super::error::ConfigError;
-use super::file::Setting;
+use super::violation::{Violation, Wrong};
+use crate::check::http::{Matcher, Version};
+use crate::limits::{ALIBABA_PATH_CHARS_MAX, HTTP_PATH_CHARS_MAX};
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -18,6 +20,8 @@ pub enum Rules {
     Current,
     /// Whatever the engine can do.
     Free,
+    /// Server groups of the Alibaba API.
+    Alibaba,
 }
 
 /// What a rule set allows of a setting.
@@ -30,6 +34,9 @@ pub(super) enum Allowed<T> {
 }
 
 impl Rules {
+    /// Each rule set.
+    pub const ALL: [Self; 4] = [Self::Classic, Self::Current, Self::Free, Self::Alibaba];
+
     /// The word of the configuration.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -37,7 +44,48 @@ impl Rules {
             Self::Classic => "classic",
             Self::Current => "current",
             Self::Free => "free",
+            Self::Alibaba => "alibaba",
         }
+    }
+
+    /// The gap between two probes of a health check that names none.
+    #[must_use]
+    pub const fn interval_default(self) -> Duration {
+        match self {
+            Self::Classic | Self::Current | Self::Free => seconds(30),
+            Self::Alibaba => seconds(5),
+        }
+    }
+
+    /// The timeout of a health check that names none; `protocol` is that of its protocol.
+    pub(super) const fn timeout_default(self, protocol: Duration) -> Duration {
+        match self {
+            Self::Classic | Self::Current | Self::Free => protocol,
+            Self::Alibaba => seconds(5),
+        }
+    }
+
+    /// The statuses that pass where a health check names none.
+    #[must_use]
+    pub fn matcher_default(self) -> Matcher {
+        match self {
+            Self::Classic | Self::Current | Self::Free => Matcher::default(),
+            Self::Alibaba => Matcher::of_classes([2]),
+        }
+    }
+
+    /// The version of the request of a health check that names none.
+    #[must_use]
+    pub const fn version_default(self) -> Version {
+        match self {
+            Self::Classic | Self::Current | Self::Free => Version::Http11,
+            Self::Alibaba => Version::Http10,
+        }
+    }
+
+    /// Whether method and version of the request can be chosen.
+    pub(super) const fn request_can_be_chosen(self) -> bool {
+        matches!(self, Self::Free | Self::Alibaba)
     }
 
     pub(super) fn interval(self) -> Allowed<Duration> {
@@ -45,6 +93,7 @@ impl Rules {
             Self::Classic => Allowed::OneOf(vec![seconds(10), seconds(30)]),
             Self::Current => Allowed::Range(seconds(5)..=seconds(300)),
             Self::Free => Allowed::Range(Duration::from_millis(100)..=seconds(24 * 3_600)),
+            Self::Alibaba => Allowed::Range(seconds(1)..=seconds(50)),
         }
     }
 
@@ -54,12 +103,13 @@ impl Rules {
             Self::Classic => Allowed::OneOf(vec![default]),
             Self::Current => Allowed::Range(seconds(2)..=seconds(120)),
             Self::Free => Allowed::Range(Duration::from_millis(10)..=seconds(300)),
+            Self::Alibaba => Allowed::Range(seconds(1)..=seconds(300)),
         }
     }
 
     pub(super) const fn threshold(self) -> Allowed<u8> {
         match self {
-            Self::Classic | Self::Current => Allowed::Range(2..=10),
+            Self::Classic | Self::Current | Self::Alibaba => Allowed::Range(2..=10),
             Self::Free => Allowed::Range(1..=100),
         }
     }
@@ -69,46 +119,63 @@ impl Rules {
         match self {
             Self::Classic | Self::Free => (3, 3),
             Self::Current => (5, 2),
+            Self::Alibaba => (2, 2),
         }
     }
 
-    /// The statuses that a matcher may name; in `classic` it must name exactly these.
-    pub(super) const fn statuses(self) -> RangeInclusive<u16> {
+    /// Most characters of a path.
+    pub(super) const fn path_chars_max(self) -> usize {
         match self {
-            Self::Classic => 200..=399,
-            Self::Current => 200..=599,
-            Self::Free => 100..=599,
+            Self::Classic | Self::Current | Self::Free => HTTP_PATH_CHARS_MAX,
+            Self::Alibaba => ALIBABA_PATH_CHARS_MAX,
         }
+    }
+
+    /// What a matcher may be, in words, if it may not be `matcher`.
+    pub(super) fn matcher_allowed(self, matcher: &Matcher) -> Result<(), &'static str> {
+        let (fits, allowed) = match self {
+            Self::Classic => (*matcher == Matcher::default(), "200-399 only"),
+            Self::Current => (!(100..200).any(|status| matcher.matches(status)), "200-599"),
+            Self::Free => (true, "100-599"),
+            Self::Alibaba => {
+                let classes = matcher.classes().filter(|classes| !classes.contains(&1));
+                (classes.is_some(), "200-299, 300-399, 400-499 and 500-599, each as a whole")
+            }
+        };
+        if fits { Ok(()) } else { Err(allowed) }
     }
 
     /// Whether a probe may take longer than the interval.
     pub(super) const fn timeout_may_exceed_interval(self) -> bool {
-        matches!(self, Self::Free)
+        matches!(self, Self::Free | Self::Alibaba)
     }
 
-    /// The value of `setting`, if these rules allow it; `allowed` says what a rule set allows.
+    /// `value`, if these rules allow it for `setting`; `allowed` says what a rule set allows, and
+    /// `shown` is the value in an error.
     pub(super) fn check<T: Copy + PartialOrd + Shown>(
         self,
-        setting: &Setting<'_>,
+        setting: &'static str,
         value: T,
+        shown: impl FnOnce() -> String,
         allowed: impl Fn(Self) -> Allowed<T>,
-    ) -> Result<T, ConfigError> {
+    ) -> Result<T, Violation> {
         if allowed(self).contains(value) {
             return Ok(value);
         }
-        Err(self.outside(setting, &allowed(self).to_string(), allowed(Self::Free).contains(value)))
+        let free_allows = allowed(Self::Free).contains(value);
+        Err(self.outside(setting, shown(), allowed(self).to_string(), free_allows))
     }
 
-    /// The error for a setting that these rules do not allow; `free_allows`: `free` would.
+    /// The violation that these rules do not allow `value`; `free_allows`: `free` would.
     pub(super) fn outside(
         self,
-        setting: &Setting<'_>,
-        allowed: &str,
+        setting: &'static str,
+        value: String,
+        allowed: impl Into<String>,
         free_allows: bool,
-    ) -> ConfigError {
-        let hint = if free_allows { "; rules = \"free\" would allow it" } else { "" };
-        let what = format!("is outside rules {:?}", self.name());
-        setting.wrong(&what, format!("allowed: {allowed}{hint}"))
+    ) -> Violation {
+        let allowed = allowed.into();
+        Violation { setting, value, wrong: Wrong::Outside { rules: self, allowed, free_allows } }
     }
 }
 

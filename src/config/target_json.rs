@@ -7,9 +7,10 @@
 use super::Lifecycle;
 use super::error::{ConfigError, Problem, nearest, quoted};
 use super::file::name_problem;
+use super::scalar::Scalar;
 use super::target_file::{Counted, Entry, Take, cannot_read};
 use super::targets::{TargetRange, parse_target};
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::cell::Cell;
 use std::fmt;
 use std::io::Read;
@@ -101,7 +102,7 @@ impl<'de> Visitor<'de> for Object<'_, '_, '_> {
         let mut fields = Fields::default();
         while let Some(key) = pairs.next_key::<String>()? {
             let line = list.line.get();
-            let value = pairs.next_value_seed(ScalarSeed)?;
+            let value = pairs.next_value()?;
             if let Err(problem) = fields.set(&key, value) {
                 return Err(stop(list, problem, line));
             }
@@ -145,9 +146,9 @@ impl Fields {
         let again = match key {
             "id" => self.id.replace(value.name(key)?.into()).is_some(),
             "address" => self.address.replace(value.address()?).is_some(),
-            "port" => self.port.replace(value.number(key, 1, u16::MAX)?).is_some(),
+            "port" => self.port.replace(value.number_in(key, 1, u16::MAX)?).is_some(),
             "zone" => self.zone.replace(value.name(key)?).is_some(),
-            "weight" => self.weight.replace(value.number(key, 0, WEIGHT_MAX)?).is_some(),
+            "weight" => self.weight.replace(value.number_in(key, 0, WEIGHT_MAX)?).is_some(),
             _ => self.lifecycle.replace(value.lifecycle()?).is_some(),
         };
         if again {
@@ -177,29 +178,15 @@ impl Fields {
     }
 }
 
-/// A JSON value as far as it matters here.
-enum Scalar {
-    Null,
-    Text(String),
-    Number(i64),
-    Other(&'static str),
-}
-
 impl Scalar {
     fn wrong(&self, key: &str, cure: impl Into<String>) -> Problem {
-        let value = match self {
-            Self::Null => "null".to_owned(),
-            Self::Text(text) => quoted(text),
-            Self::Number(number) => number.to_string(),
-            Self::Other(kind) => (*kind).to_owned(),
-        };
-        Problem::new(format!("{key} {value} is not allowed"), cure)
+        Problem::new(format!("{key} {} is not allowed", self.shown()), cure)
     }
 
     fn name(self, key: &str) -> Result<String, Problem> {
         match self {
             Self::Text(text) if name_problem(&text).is_none() => Ok(text),
-            Self::Null | Self::Text(_) | Self::Number(_) | Self::Other(_) => {
+            Self::Null | Self::Text(_) | Self::Number(_) | Self::Bool(_) | Self::Other(_) => {
                 Err(self.wrong(key, "use text of 1 to 255 printable characters"))
             }
         }
@@ -218,10 +205,10 @@ impl Scalar {
         }
     }
 
-    fn number(self, key: &str, least: u16, most: u16) -> Result<u16, Problem> {
+    fn number_in(self, key: &str, least: u16, most: u16) -> Result<u16, Problem> {
         let number = match &self {
             Self::Number(number) => u16::try_from(*number).ok(),
-            Self::Null | Self::Text(_) | Self::Other(_) => None,
+            Self::Null | Self::Text(_) | Self::Bool(_) | Self::Other(_) => None,
         };
         let in_range = number.filter(|number| (least..=most).contains(number));
         in_range
@@ -239,57 +226,5 @@ impl Scalar {
             "terminated" => Ok(Lifecycle::Terminated),
             _ => Err(self.wrong("lifecycle", nearest(word, &words))),
         }
-    }
-}
-
-struct ScalarSeed;
-
-impl<'de> DeserializeSeed<'de> for ScalarSeed {
-    type Value = Scalar;
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Scalar, D::Error> {
-        json.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for ScalarSeed {
-    type Value = Scalar;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("text or a number")
-    }
-
-    fn visit_unit<E>(self) -> Result<Scalar, E> {
-        Ok(Scalar::Null)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Scalar, E> {
-        Ok(Scalar::Other("true or false"))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Scalar, E> {
-        Ok(Scalar::Number(number))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Scalar, E> {
-        Ok(i64::try_from(number).map_or(Scalar::Other("a huge number"), Scalar::Number))
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Scalar, E> {
-        Ok(Scalar::Other("a fraction"))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Scalar, E> {
-        Ok(Scalar::Text(text.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Scalar, A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Scalar::Other("a list"))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut pairs: A) -> Result<Scalar, A::Error> {
-        while pairs.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Scalar::Other("an object"))
     }
 }

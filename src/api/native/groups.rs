@@ -5,8 +5,7 @@ use crate::api::answer::{More, append_json, json, json_pieces};
 use crate::api::error::ApiError;
 use crate::api::query::Query;
 use crate::api::{ApiState, Chosen};
-use crate::config::{HealthCheck, Protocol, duration};
-use crate::recipe::{Close, Handshake};
+use crate::config::{HealthCheckSpec, duration};
 use crate::registry::Group;
 use crate::table::GroupSets;
 use axum::extract::{Path, State};
@@ -29,39 +28,9 @@ struct GroupForm<'a> {
     port: Option<u16>,
     deregistration_delay: String,
     in_use: bool,
-    health_check: CheckForm<'a>,
+    health_check: HealthCheckSpec,
     targets: wire::Counts,
     codes: wire::Codes<'a>,
-}
-
-#[derive(Serialize)]
-struct CheckForm<'a> {
-    enabled: bool,
-    protocol: &'static str,
-    port: PortForm,
-    interval: String,
-    timeout: String,
-    healthy_threshold: u8,
-    unhealthy_threshold: u8,
-    close: &'static str,
-    #[serde(flatten)]
-    own: OwnForm<'a>,
-}
-
-/// A port, or the word for the target's own.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum PortForm {
-    Number(u16),
-    Word(&'static str),
-}
-
-/// What only one protocol has.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum OwnForm<'a> {
-    Tcp { handshake: &'static str },
-    Http { path: &'a str, host: Option<&'a str>, matcher: String },
 }
 
 pub(super) async fn list(
@@ -124,38 +93,8 @@ fn form<'a>(state: &'a ApiState, group: &'a Group, sets: &'a GroupSets) -> Group
         port: config.port,
         deregistration_delay: duration::text(config.deregistration_delay),
         in_use: group.in_use,
-        health_check: check_form(&config.health_check),
+        health_check: HealthCheckSpec::of(&config.health_check),
         targets,
         codes: wire::Codes(sets),
-    }
-}
-
-fn check_form(check: &HealthCheck) -> CheckForm<'_> {
-    let (protocol, own) = match &check.protocol {
-        Protocol::Tcp => {
-            let handshake = match check.handshake {
-                Handshake::Half => "half",
-                Handshake::Full => "full",
-            };
-            ("TCP", OwnForm::Tcp { handshake })
-        }
-        Protocol::Http { path, host, matcher } => {
-            let (host, matcher) = (host.as_deref(), matcher.to_string());
-            ("HTTP", OwnForm::Http { path, host, matcher })
-        }
-    };
-    CheckForm {
-        enabled: check.enabled,
-        protocol,
-        port: check.port.map_or(PortForm::Word("traffic-port"), PortForm::Number),
-        interval: duration::text(check.interval),
-        timeout: duration::text(check.timeout),
-        healthy_threshold: check.healthy_threshold,
-        unhealthy_threshold: check.unhealthy_threshold,
-        close: match check.close {
-            Close::Reset => "reset",
-            Close::Graceful => "graceful",
-        },
-        own,
     }
 }

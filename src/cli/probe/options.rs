@@ -3,7 +3,7 @@
 use super::list::Targets;
 use super::target::{Place, Scheme, Target, parse};
 use super::{ProbeArgs, ProbeFormat, ProbeProtocol};
-use crate::check::http::Matcher;
+use crate::check::http::{Matcher, Method, Version};
 use crate::cli::Failure;
 use crate::config::target_file::{self, Entry, Item};
 use crate::config::targets::TargetRange;
@@ -211,9 +211,13 @@ impl Builder {
         let number = u32::try_from(self.recipes.len()).unwrap_or(u32::MAX);
         let protocol = match key.clone() {
             None => Protocol::Tcp,
-            Some((path, host)) => {
-                Protocol::Http { path, host, matcher: self.matcher.unwrap_or_default() }
-            }
+            Some((path, host)) => Protocol::Http {
+                path,
+                host,
+                matcher: self.matcher.unwrap_or_default(),
+                method: Method::default(),
+                version: Version::default(),
+            },
         };
         self.recipes.push(self.health_check(protocol).recipe());
         self.numbers.insert(key, number);

@@ -1,0 +1,324 @@
+//! Settings of a health check apart from any file: rule by rule, merged, and as JSON.
+
+use proptest::prelude::*;
+use ringcheck::check::http::{Method, Version};
+use ringcheck::config::{
+    CheckPort, CheckProtocol, HealthCheck, HealthCheckSpec, Protocol, Rules, Wrong, from_json,
+};
+use ringcheck::recipe::{Close, Handshake};
+use std::time::Duration;
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn spec(json: &str) -> HealthCheckSpec {
+    from_json(json.as_bytes()).unwrap_or_else(|error| panic!("{json}: {error}"))
+}
+
+/// The error of `json` under `rules`.
+fn error(rules: Rules, json: &str) -> String {
+    spec(json).build(rules).expect_err(json).to_string()
+}
+
+fn built(rules: Rules, json: &str) -> HealthCheck {
+    spec(json).build(rules).unwrap_or_else(|error| panic!("{rules:?} {json}: {error}"))
+}
+
+/// DESIGN 3.1, the paragraph below the table.
+#[test]
+fn the_rule_set_of_alibaba_has_its_defaults_and_limits() {
+    let tcp = built(Rules::Alibaba, "{}");
+    assert_eq!((tcp.interval, tcp.timeout), (seconds(5), seconds(5)));
+    assert_eq!((tcp.healthy_threshold, tcp.unhealthy_threshold), (2, 2));
+    let http = built(Rules::Alibaba, r#"{"protocol":"HTTP"}"#);
+    assert_eq!(http.timeout, seconds(5));
+    let Protocol::Http { path, host, matcher, method, version } = http.protocol else { panic!() };
+    assert_eq!((&*path, host, &*matcher.to_string()), ("/", None, "200-299"));
+    assert_eq!((method, version), (Method::Get, Version::Http10));
+
+    let path = format!("/{}", "x".repeat(79));
+    for good in [
+        r#"{"interval":"1s","timeout":"300s"}"#,
+        r#"{"interval":"50s","timeout":"1s"}"#,
+        r#"{"healthy_threshold":2,"unhealthy_threshold":10}"#,
+        r#"{"protocol":"HTTP","matcher":"200-299,400-599","method":"HEAD"}"#,
+        r#"{"protocol":"HTTP","http_version":"HTTP1.1","host":"www.example.com"}"#,
+        &format!(r#"{{"protocol":"HTTP","path":"{path}"}}"#),
+    ] {
+        built(Rules::Alibaba, good);
+    }
+    for (bad, allowed) in [
+        (r#"{"interval":"999ms"}"#, "1s to 50s"),
+        (r#"{"interval":"51s"}"#, "1s to 50s"),
+        (r#"{"timeout":"999ms"}"#, "1s to 300s"),
+        (r#"{"timeout":"301s"}"#, "1s to 300s"),
+        (r#"{"healthy_threshold":1}"#, "2 to 10"),
+        (r#"{"unhealthy_threshold":11}"#, "2 to 10"),
+        (r#"{"protocol":"HTTP","matcher":"100-199"}"#, "as a whole"),
+        (r#"{"protocol":"HTTP","matcher":"200-298"}"#, "as a whole"),
+        (&format!(r#"{{"protocol":"HTTP","path":"{path}x"}}"#), "1 to 80 characters"),
+    ] {
+        let error = error(Rules::Alibaba, bad);
+        assert!(error.contains("is outside rules \"alibaba\"; allowed: "), "{error}");
+        assert!(error.contains(allowed), "{error}");
+    }
+}
+
+#[test]
+fn a_violation_reads_as_the_native_api_says_it() {
+    let free = "rules = \"free\" would allow it";
+    for (rules, json, line) in [
+        (
+            Rules::Classic,
+            r#"{"interval":"5s"}"#,
+            format!("interval \"5s\" is outside rules \"classic\"; allowed: 10s or 30s; {free}"),
+        ),
+        (
+            Rules::Classic,
+            r#"{"unhealthy_threshold":4}"#,
+            format!(
+                "unhealthy_threshold 4 does not equal healthy_threshold 3 (the default), outside \
+                 rules \"classic\"; set both to the same number from 2 to 10; {free}"
+            ),
+        ),
+        (
+            Rules::Current,
+            r#"{"interval":"5s"}"#,
+            format!(
+                "timeout \"10s\" (the default) is above interval \"5s\", outside rules \
+                 \"current\"; allowed: up to the interval; {free}"
+            ),
+        ),
+        (
+            Rules::Current,
+            r#"{"protocol":"HTTP","method":"HEAD"}"#,
+            format!("method \"HEAD\" is outside rules \"current\"; allowed: GET only; {free}"),
+        ),
+        (
+            Rules::Classic,
+            r#"{"protocol":"HTTP","http_version":"HTTP1.0"}"#,
+            format!(
+                "http_version \"HTTP1.0\" is outside rules \"classic\"; \
+                 allowed: HTTP1.1 only; {free}"
+            ),
+        ),
+        (
+            Rules::Free,
+            r#"{"method":"GET"}"#,
+            "method \"GET\" has no meaning for a TCP check; \
+             remove method, or set protocol = \"HTTP\""
+                .to_owned(),
+        ),
+        (
+            Rules::Free,
+            r#"{"healthy_threshold":-4000000000}"#,
+            "healthy_threshold -4000000000 is outside rules \"free\"; allowed: 1 to 100".to_owned(),
+        ),
+    ] {
+        assert_eq!(error(rules, json), line);
+    }
+    for protocol in ["HTTPS", "TLS", "UDP"] {
+        for rules in Rules::ALL {
+            let json = format!(r#"{{"protocol":"{protocol}"}}"#);
+            let violation = spec(&json).build(rules).unwrap_err();
+            assert_eq!(
+                (violation.setting, &violation.wrong),
+                ("protocol", &Wrong::NotInThisVersion)
+            );
+            let line = format!("protocol \"{protocol}\" is not checked in this version; ");
+            assert!(violation.to_string().starts_with(&line), "{violation}");
+        }
+    }
+}
+
+#[test]
+fn a_dialect_can_look_at_what_is_wrong() {
+    let check = HealthCheckSpec { timeout: Some(seconds(12)), ..HealthCheckSpec::default() };
+    let check = HealthCheckSpec { interval: Some(seconds(11)), ..check };
+    let violation = check.build(Rules::Current).unwrap_err();
+    assert_eq!((violation.setting, &*violation.value), ("timeout", "\"12s\""));
+    let expected = Wrong::AboveInterval {
+        rules: Rules::Current,
+        interval: seconds(11),
+        timeout: seconds(12),
+        timeout_is_default: false,
+    };
+    assert_eq!(violation.wrong, expected);
+    let port = Some(CheckPort::Number(0));
+    let violation = HealthCheckSpec { port, ..HealthCheckSpec::default() }.build(Rules::Free);
+    assert_eq!(violation.unwrap_err().setting, "port");
+}
+
+/// What `newer` makes of `older`, both valid under `rules`.
+fn merged(rules: Rules, older: &str, newer: &str) -> Result<HealthCheck, String> {
+    let mut all = HealthCheckSpec::of(&built(rules, older));
+    all.overlay(spec(newer));
+    all.build(rules).map_err(|violation| violation.to_string())
+}
+
+#[test]
+fn newer_settings_are_merged_by_key() {
+    let older = r#"{"interval":"10s","port":81,"enabled":false}"#;
+    let check =
+        merged(Rules::Classic, older, r#"{"interval":null,"port":"traffic-port"}"#).unwrap();
+    assert_eq!((check.interval, check.port, check.enabled), (seconds(10), None, false));
+    let error = merged(Rules::Classic, older, r#"{"healthy_threshold":2}"#).unwrap_err();
+    assert!(
+        error.starts_with("unhealthy_threshold 3 does not equal healthy_threshold 2"),
+        "{error}"
+    );
+    let both = r#"{"healthy_threshold":2,"unhealthy_threshold":2}"#;
+    assert_eq!(merged(Rules::Classic, older, both).unwrap().healthy_threshold, 2);
+}
+
+#[test]
+fn another_protocol_takes_nothing_of_the_old_one_along() {
+    let http = r#"{"protocol":"HTTP","path":"/up","host":"a.example","matcher":"200-399"}"#;
+    let tcp = merged(Rules::Classic, http, r#"{"protocol":"TCP"}"#).unwrap();
+    assert_eq!((tcp.protocol, tcp.timeout), (Protocol::Tcp, seconds(10)));
+    let error = merged(Rules::Classic, http, r#"{"protocol":"TCP","path":"/up"}"#).unwrap_err();
+    assert!(error.starts_with("path \"/up\" has no meaning for a TCP check; "), "{error}");
+
+    let tcp = r#"{"handshake":"full","timeout":"3s"}"#;
+    let http = merged(Rules::Free, tcp, r#"{"protocol":"HTTP"}"#).unwrap();
+    assert_eq!((http.handshake, http.timeout), (Handshake::Half, seconds(3)));
+    let error = merged(Rules::Free, tcp, r#"{"protocol":"HTTP","handshake":"full"}"#).unwrap_err();
+    assert!(error.starts_with("handshake \"full\" has a meaning for a TCP check only"), "{error}");
+    // The same protocol again is no change.
+    let same = merged(Rules::Free, tcp, r#"{"protocol":"TCP"}"#).unwrap();
+    assert_eq!((same.handshake, same.timeout), (Handshake::Full, seconds(3)));
+}
+
+#[test]
+fn json_is_refused_in_one_line() {
+    for (json, line) in [
+        (
+            r#"{"intervall":"5s"}"#,
+            "unknown key \"intervall\", health_check; did you mean \"interval\"?",
+        ),
+        (
+            r#"{"interval":5}"#,
+            "interval 5 is not a duration, health_check; \
+             write it as text with a unit, as \"10s\"",
+        ),
+        (
+            r#"{"interval":"5 s"}"#,
+            "interval \"5 s\" is not a duration, health_check; \
+             write it as 500ms, 10s, 5m, 2h or 1d",
+        ),
+        (
+            r#"{"path":"/a","path":"/b"}"#,
+            "key \"path\" is given twice, health_check; remove one of them",
+        ),
+        (r#"{"port":65536}"#, "port 65536 is out of range, health_check; allowed: 1 to 65535"),
+        (
+            r#"{"port":"8080"}"#,
+            "port \"8080\" is neither a port nor \"traffic-port\", health_check; \
+             write \"traffic-port\", or a number from 1 to 65535 without quotes",
+        ),
+        (
+            r#"{"healthy_threshold":2.5}"#,
+            "healthy_threshold a fraction is not a whole number, health_check; allowed: 1 to 100",
+        ),
+        (
+            r#"{"enabled":"yes"}"#,
+            "enabled \"yes\" is not a truth value, health_check; \
+             write true or false",
+        ),
+        (r#"{"matcher":["200"]}"#, "matcher a list is not text, health_check; put it in quotes"),
+        (
+            "[]",
+            "invalid type: sequence, expected an object with the settings of a health check, \
+             line 1 column 0; write a JSON object",
+        ),
+        ("{\n", "text ends while parsing an object, line 2 column 0; write a JSON object"),
+    ] {
+        assert_eq!(from_json::<HealthCheckSpec>(json.as_bytes()).unwrap_err(), line, "{json}");
+    }
+}
+
+#[test]
+fn json_is_written_as_the_api_shows_it() {
+    let http = r#"{"protocol":"HTTP","port":81,"interval":"1500ms","matcher":"204,200"}"#;
+    let http = HealthCheckSpec::of(&built(Rules::Free, http));
+    let expected = concat!(
+        r#"{"enabled":true,"protocol":"HTTP","port":81,"interval":"1500ms","timeout":"6s","#,
+        r#""healthy_threshold":3,"unhealthy_threshold":3,"close":"reset","path":"/","host":null,"#,
+        r#""matcher":"200,204","method":"GET","http_version":"HTTP1.1"}"#
+    );
+    assert_eq!(serde_json::to_string(&http).unwrap(), expected);
+    let tcp = HealthCheckSpec::of(&built(Rules::Free, "{}"));
+    let expected = concat!(
+        r#"{"enabled":true,"protocol":"TCP","port":"traffic-port","interval":"30s","#,
+        r#""timeout":"10s","healthy_threshold":3,"unhealthy_threshold":3,"close":"reset","#,
+        r#""handshake":"half"}"#
+    );
+    assert_eq!(serde_json::to_string(&tcp).unwrap(), expected);
+    assert_eq!(serde_json::to_string(&HealthCheckSpec::default()).unwrap(), "{}");
+}
+
+fn any_spec() -> impl Strategy<Value = HealthCheckSpec> {
+    use prop::option::of;
+    use prop::sample::select;
+    let protocols = vec![CheckProtocol::Tcp, CheckProtocol::Http, CheckProtocol::Udp];
+    let ports = vec![CheckPort::Traffic, CheckPort::Number(80)];
+    let times = || of((1..400_u64).prop_map(|n| Duration::from_millis(n * 500)));
+    let counts = || of(0..12_i64);
+    let common = (of(any::<bool>()), of(select(protocols)), of(select(ports)), times(), times());
+    let own = (
+        of(select(vec!["/", "/up?a=1", "x"])),
+        of(select(vec!["a.example", "[::1]:80"])),
+        of(select(vec!["200-299", "200-399", "204"])),
+        of(select(vec![Method::Get, Method::Head])),
+        of(select(vec![Version::Http10, Version::Http11])),
+        of(select(vec![Handshake::Half, Handshake::Full])),
+        of(select(vec![Close::Reset, Close::Graceful])),
+    );
+    (common, own, counts(), counts()).prop_map(|(common, own, healthy, unhealthy)| {
+        HealthCheckSpec {
+            enabled: common.0,
+            protocol: common.1,
+            port: common.2,
+            interval: common.3,
+            timeout: common.4,
+            path: own.0.map(str::to_owned),
+            host: own.1.map(str::to_owned),
+            matcher: own.2.map(str::to_owned),
+            method: own.3,
+            http_version: own.4,
+            handshake: own.5,
+            close: own.6,
+            healthy_threshold: healthy,
+            unhealthy_threshold: unhealthy,
+        }
+    })
+}
+
+proptest! {
+    #[test]
+    fn json_says_the_same_as_the_settings(spec in any_spec()) {
+        let json = serde_json::to_vec(&spec).unwrap();
+        prop_assert_eq!(from_json::<HealthCheckSpec>(&json), Ok(spec));
+    }
+
+    #[test]
+    fn a_valid_check_survives_being_taken_apart(spec in any_spec()) {
+        for rules in Rules::ALL {
+            let Ok(check) = spec.build(rules) else { continue };
+            prop_assert_eq!(HealthCheckSpec::of(&check).build(rules), Ok(check));
+        }
+    }
+
+    /// Merging a change of protocol never fails for what the older settings were.
+    #[test]
+    fn a_change_of_protocol_alone_is_always_allowed(spec in any_spec(), http: bool) {
+        let protocol = Some(if http { CheckProtocol::Http } else { CheckProtocol::Tcp });
+        for rules in Rules::ALL.into_iter().filter(|&rules| rules != Rules::Current) {
+            let Ok(check) = spec.build(rules) else { continue };
+            let mut all = HealthCheckSpec::of(&check);
+            all.overlay(HealthCheckSpec { protocol, ..HealthCheckSpec::default() });
+            prop_assert!(all.build(rules).is_ok(), "{:?} {:?}", rules, all.build(rules));
+        }
+    }
+}
