@@ -6,8 +6,8 @@
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ringcheck::collector::Collector;
 use ringcheck::config::{
-    ApiConfig, Backend, Config, EngineConfig, GroupConfig, HealthCheck, Lifecycle, Origin,
-    Protocol, Rules, StateConfig, TargetConfig,
+    ApiConfig, AwsConfig, Backend, Config, EngineConfig, GroupConfig, HealthCheck, Lifecycle,
+    Origin, Protocol, Rules, StateConfig, TargetConfig,
 };
 use ringcheck::endpoint::Endpoint;
 use ringcheck::health::Observed;
@@ -67,6 +67,7 @@ fn config(targets: u32) -> Config {
             snapshot_interval: Duration::from_secs(60),
             snapshot_max_age: Duration::from_secs(3_600),
         },
+        aws: AwsConfig::default(),
         load_balancers: Vec::new(),
         listeners: Vec::new(),
         groups: vec![group],

@@ -4,8 +4,8 @@
 use proptest::prelude::*;
 use ringcheck::config::targets::parse_target;
 use ringcheck::config::{
-    Backend, Config, ConfigError, HealthCheck, Lifecycle, Protocol, Rules, duration, load,
-    target_file,
+    AwsConfig, Backend, Config, ConfigError, HealthCheck, Lifecycle, Protocol, Rules, duration,
+    load, target_file,
 };
 use ringcheck::recipe::{Close, Handshake};
 use std::fs;
@@ -110,6 +110,15 @@ fn an_empty_file_is_valid_and_has_the_defaults() {
         assert_eq!(config.state.snapshot_interval, seconds(60));
         assert_eq!(config.state.snapshot_max_age, seconds(3_600));
     }
+}
+
+#[test]
+fn the_aws_dialect_has_a_place_and_rules() {
+    assert_eq!(load_text("").unwrap().aws, AwsConfig::default());
+    let text = "[aws]\nregion = \"eu-west-1\"\naccount = \"123456789012\"\nrules = \"current\"";
+    let aws = load_text(text).unwrap().aws;
+    let (region, account) = ("eu-west-1".to_owned(), "123456789012".to_owned());
+    assert_eq!(aws, AwsConfig { region, account, rules: Rules::Current });
 }
 
 #[test]
@@ -357,6 +366,7 @@ fn every_key_stands_in_the_reference() {
         "[engine]",
         "[api]",
         "[state]",
+        "[aws]",
         "[[load_balancer]]",
         "[[listener]]",
         "[[group]]",

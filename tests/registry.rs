@@ -3,8 +3,9 @@
 
 use proptest::prelude::*;
 use ringcheck::config::{
-    ApiConfig, Backend, Config, EngineConfig, GroupConfig, HealthCheck, Lifecycle, ListenerConfig,
-    ListenerProtocol, LoadBalancerConfig, Origin, Protocol, Rules, StateConfig, TargetConfig,
+    ApiConfig, AwsConfig, Backend, Config, EngineConfig, GroupConfig, HealthCheck, Lifecycle,
+    ListenerConfig, ListenerProtocol, LoadBalancerConfig, Origin, Protocol, Rules, StateConfig,
+    TargetConfig,
 };
 use ringcheck::endpoint::Endpoint;
 use ringcheck::health::Observed;
@@ -35,6 +36,7 @@ fn config(groups: Vec<GroupConfig>) -> Config {
             snapshot_interval: Duration::from_secs(60),
             snapshot_max_age: Duration::from_secs(3600),
         },
+        aws: AwsConfig::default(),
         load_balancers: Vec::new(),
         listeners: Vec::new(),
         groups,

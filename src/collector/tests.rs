@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::config::{
-    ApiConfig, Backend, Config, EngineConfig, GroupConfig, HealthCheck, Lifecycle, Origin,
-    Protocol, Rules, StateConfig, TargetConfig,
+    ApiConfig, AwsConfig, Backend, Config, EngineConfig, GroupConfig, HealthCheck, Lifecycle,
+    Origin, Protocol, Rules, StateConfig, TargetConfig,
 };
 use crate::endpoint::Endpoint;
 use crate::outcome::{Code, Outcome, TABLE};
@@ -54,6 +54,7 @@ fn config(groups: Vec<GroupConfig>) -> Config {
             snapshot_interval: Duration::from_secs(60),
             snapshot_max_age: Duration::from_secs(3_600),
         },
+        aws: AwsConfig::default(),
         load_balancers: Vec::new(),
         listeners: Vec::new(),
         groups,

@@ -3,6 +3,7 @@
 //! Parse, don't validate: whoever holds a `Config` need not look again. The first thing wrong is
 //! the error, one line with its place and its cure; nothing is half taken.
 
+mod aws;
 pub mod duration;
 mod error;
 mod file;
@@ -20,6 +21,7 @@ mod target_list;
 pub mod targets;
 mod violation;
 
+pub use aws::AwsConfig;
 pub(crate) use error::quoted;
 pub use error::{ConfigError, Problem};
 pub(crate) use health_check::{PATH_CURE, path_wrong};
@@ -45,19 +47,17 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
     let table = doc.parse()?;
     let keys = ["engine", "api", "state", "load_balancer", "listener", "group", "aws"];
     let root = file::Section::root(&doc, table.get_ref(), &keys)?;
-    if let Some(setting) = root.get("aws") {
-        let what = "table [aws] is not in this version".to_owned();
-        return Err(setting.error(what, "remove it; the vendor APIs come later"));
-    }
     let engine = sections::engine(&root)?;
     let api = sections::api(&root)?;
     let state = sections::state(&root)?;
+    let aws = aws::read(&root)?;
     let load_balancers = sections::load_balancers(&root)?;
     let listeners = sections::listeners(&root, &load_balancers)?;
     let groups = group::read(&doc, &root, engine.max_targets)?;
     sections::check_groups(&listeners, &groups)?;
     let listeners = listeners.into_iter().map(|(listener, _)| listener).collect();
-    Ok(Config { file: path.to_owned(), engine, api, state, load_balancers, listeners, groups })
+    let file = path.to_owned();
+    Ok(Config { file, engine, api, state, aws, load_balancers, listeners, groups })
 }
 
 /// A whole configuration; whatever is in it has been checked against its rule set.
@@ -71,6 +71,8 @@ pub struct Config {
     pub api: ApiConfig,
     /// `[state]`
     pub state: StateConfig,
+    /// `[aws]`
+    pub aws: AwsConfig,
     /// `[[load_balancer]]`, in file order.
     pub load_balancers: Vec<LoadBalancerConfig>,
     /// `[[listener]]`, in file order.
