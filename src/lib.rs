@@ -52,6 +52,8 @@ pub mod table;
 
 pub mod collector;
 
+pub mod snapshot;
+
 pub mod api;
 
 // -- wiring and the shell --

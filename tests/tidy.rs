@@ -19,7 +19,7 @@ const GROUND: [&str; 6] = ["limits", "rng", "time", "endpoint", "outcome", "wall
 /// In the order of the data: each module, and what it names besides the ground. A row names rows
 /// above it only, so nothing points left.
 #[rustfmt::skip]
-const ARROWS: [(&str, &str); 24] = [
+const ARROWS: [(&str, &str); 25] = [
     ("limits",    ""),
     ("rng",       ""),
     ("time",      ""),
@@ -35,16 +35,17 @@ const ARROWS: [(&str, &str); 24] = [
     ("report",    "health stats"),
     // config ─► registry ─► schedule ─► worker ─► table ─► api ─► cli
     ("config",    "check health recipe"),
-    ("registry",  "config recipe report"),
+    ("registry",  "config health recipe report"),
     ("schedule",  "wheel"),
     ("io",        ""),
     ("worker",    "check health io recipe registry report schedule stats wheel"),
     ("shown",     "config health registry"),
     ("table",     "health registry report shown stats"),
     ("collector", "health registry report stats table"),
+    ("snapshot",  "health registry report table"),
     ("api",       "config registry report table"),
     // wiring, and the shell around everything
-    ("engine",    "api collector config io recipe registry report schedule table worker"),
+    ("engine",    "api collector config health io recipe registry report schedule snapshot table worker"),
     ("farm",      ""),
     ("cli",       "check config engine farm recipe registry report stats table"),
 ];

@@ -46,7 +46,7 @@ pub struct ApiState {
     /// The configuration file that groups come from.
     file: String,
     started: Instant,
-    wall: WallClock,
+    wall: Arc<WallClock>,
     /// Both clocks, now. Tests have their own.
     clocks: fn() -> (Instant, u64),
 }
@@ -59,10 +59,16 @@ impl fmt::Debug for ApiState {
 
 impl ApiState {
     /// The state of an API that answers from `table`; `file` is the configuration's name in
-    /// answers.
+    /// answers, `wall` the daemon's clock.
     #[must_use]
-    pub fn new(table: Arc<StateTable>, reload: Arc<dyn ReloadHandle>, file: String) -> Self {
-        Self::with_clocks(table, reload, file, || (monotonic(), wall_ms()))
+    pub fn new(
+        table: Arc<StateTable>,
+        reload: Arc<dyn ReloadHandle>,
+        file: String,
+        wall: Arc<WallClock>,
+    ) -> Self {
+        let clocks = || (monotonic(), wall_ms());
+        Self { wall, ..Self::with_clocks(table, reload, file, clocks) }
     }
 
     /// The same with other clocks: the monotonic one, and milliseconds since 1970.
@@ -74,7 +80,8 @@ impl ApiState {
         clocks: fn() -> (Instant, u64),
     ) -> Self {
         let (started, wall_ms) = clocks();
-        Self { table, reload, file, started, wall: WallClock::new(started, wall_ms), clocks }
+        let wall = Arc::new(WallClock::new(started, wall_ms));
+        Self { table, reload, file, started, wall, clocks }
     }
 
     /// The time now; keeps the wall clock's offset right on the way.

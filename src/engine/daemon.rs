@@ -8,6 +8,7 @@ pub use super::state_dir::StateDirError;
 
 use super::keeper::{Keeper, Request, Stopping};
 use super::state_dir::StateDir;
+use super::warm::Warm;
 use super::{Engine, EngineError, Plan};
 use crate::api::{
     self, ApiState, BindError, LastReload, ReloadError, ReloadFuture, ReloadHandle, ReloadSummary,
@@ -16,6 +17,7 @@ use crate::collector::Collector;
 use crate::config::Config;
 use crate::table::StateTable;
 use crate::time::{Instant, monotonic};
+use crate::wall::WallClock;
 use crate::worker::{Keep, Options};
 use arc_swap::ArcSwapOption;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
@@ -24,7 +26,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 
 /// Reloads that wait for the one that is going on.
 const RELOADS_QUEUED: usize = 4;
@@ -65,6 +67,8 @@ pub struct Daemon {
     socket: api::SocketFile,
     /// Where one is configured.
     state: Option<StateDir>,
+    warm: Option<Warm>,
+    clock: Arc<WallClock>,
     name: String,
 }
 
@@ -85,6 +89,8 @@ impl Daemon {
         // Places are made as they are needed. A reload may replace every target, those that left
         // drain for a while, and ids come free only when all workers have let go of them.
         let table = Arc::new(StateTable::new(config.engine.max_targets * 4, now));
+        let clock = Arc::new(WallClock::system());
+        let warm = Warm::new(&config, &table, &clock);
         let engine = Engine::start(&plan, Keep::Newest, |_| Options { rounds: None, rate: None })?;
         tracing::info!(workers = plan.workers, slots = plan.slots, "probing on io_uring");
         let name = config.file.display().to_string();
@@ -111,7 +117,7 @@ impl Daemon {
             Arc::clone(&stopping),
         );
         let socket = config.api.socket.clone();
-        keeper.start(config)?;
+        keeper.start(config, warm.as_ref().and_then(Warm::past))?;
         let targets = table.view().registry.target_count();
         tracing::info!(socket = %socket.display(), targets, "answering");
         let alive = Alive(Arc::clone(&ended));
@@ -132,6 +138,8 @@ impl Daemon {
             listener,
             socket,
             state,
+            warm,
+            clock,
             name,
         })
     }
@@ -157,30 +165,49 @@ impl Daemon {
             listener,
             socket,
             state,
+            warm,
+            clock,
             name,
         } = self;
         let handle: Arc<dyn ReloadHandle> = Arc::clone(&reloads) as _;
-        let api = Arc::new(ApiState::new(table, handle, name));
+        let api = Arc::new(ApiState::new(table, handle, name, clock));
         let served: Result<(), DaemonError> = tokio_uring::start(async {
             let listener = tokio::net::UnixListener::from_std(listener)
                 .map_err(|error| DaemonError::Start("the API", error))?;
             let stop = stop_signal(Arc::clone(&reloads), ended, until)?;
             notify(&[sd_notify::NotifyState::Ready]);
-            api::serve(listener, api, stop).await;
+            let (over, is_over) = watch::channel(false);
+            let serving = async {
+                api::serve(listener, api, stop).await;
+                over.send_replace(true);
+            };
+            match &warm {
+                Some(warm) => drop(tokio::join!(serving, warm.keep(is_over))),
+                None => serving.await,
+            }
             notify(&[sd_notify::NotifyState::Stopping]);
             Ok(())
         });
         let left = (reloads.stop() + STOP_WITHIN).since(monotonic());
         if running.recv_timeout(left) == Err(RecvTimeoutError::Timeout) {
             tracing::warn!("stopped in the middle of a reload");
+            write_last(warm);
             return served;
         }
         let stopped = join(keeper);
         join(collector);
+        write_last(warm);
         drop(socket);
         drop(state);
         served?;
         Ok(stopped?)
+    }
+}
+
+/// The workers' last reports are in the table: they shall be in the snapshot too.
+fn write_last(warm: Option<Warm>) {
+    if let Some(warm) = warm {
+        warm.write_last();
     }
 }
 

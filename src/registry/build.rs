@@ -8,6 +8,7 @@ use super::members::position_u32;
 use super::seating::{Seat, Seating};
 use super::{Addition, Change, Group, GroupKey, Home, IdAllocator, Members, Registry};
 use crate::config::{Config, GroupConfig, TargetConfig};
+use crate::health::Health;
 use crate::report::TargetId;
 use crate::rng::hash_target;
 use crate::time::Instant;
@@ -253,5 +254,7 @@ fn pack(
 fn addition(group: &Group, position: usize, target: TargetId) -> Addition {
     let endpoint = group.members.endpoints[position];
     let hash = hash_target(&group.config.name, endpoint.socket_addr());
-    Addition { target, group: group.key, endpoint, hash }
+    // Who knows better is the keeper, which has the state table.
+    let health = Health::default();
+    Addition { target, group: group.key, endpoint, hash, health }
 }

@@ -15,6 +15,7 @@ pub use members::{Member, Members};
 
 use crate::config::{GroupConfig, Lifecycle};
 use crate::endpoint::Endpoint;
+use crate::health::Health;
 use crate::recipe::Recipe;
 use crate::report::TargetId;
 use crate::time::Instant;
@@ -133,4 +134,6 @@ pub struct Addition {
     pub endpoint: Endpoint,
     /// [`crate::rng::hash_target`] of its group and traffic endpoint: shard and phase.
     pub hash: u64,
+    /// What its worker goes on from.
+    pub health: Health,
 }
