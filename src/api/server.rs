@@ -4,7 +4,7 @@
 //! reads without a pause of 30 s. Whatever a client does costs one connection's memory at most.
 
 use super::error::ApiError;
-use super::peer::Peer;
+use super::peer::{Peer, Stopping};
 use super::{ApiState, router, stream::ClientStream};
 use crate::limits::{
     API_CONNECTIONS_MAX, API_HEAD_BYTES_MAX, API_SEND_BUFFER_BYTES, API_STALL_MAX, STOP_GRACE,
@@ -84,9 +84,11 @@ async fn connection(stream: UnixStream, router: Router, mut stopped: watch::Rece
     // The kernel doubles what it is asked for. Without it, it holds more, which harms nothing.
     let _ = socket2::SockRef::from(&stream).set_send_buffer_size(API_SEND_BUFFER_BYTES / 2);
     let peer = Peer { uid: stream.peer_cred().ok().map(|peer| peer.uid()) };
+    let stopping = Stopping(stopped.clone());
     let inner = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(stopping.clone());
         inner.call(request)
     });
     let stream = TokioIo::new(ClientStream::new(stream, API_STALL_MAX));

@@ -9,4 +9,5 @@ mod golden;
 mod hostile;
 mod pages;
 mod reference;
+mod streams;
 mod world;

@@ -1,5 +1,6 @@
 //! The native API (DESIGN 5.2): JSON under `/v1`, and the daemon's own figures.
 
+mod event_stream;
 mod events;
 mod groups;
 mod metrics;
@@ -25,6 +26,7 @@ pub(super) fn routes() -> Router<Arc<ApiState>> {
         .route("/v1/groups/{group}/routable", get(routable::routable))
         .route("/v1/groups/{group}/bitmap", get(groups::bitmap))
         .route("/v1/events", get(events::list))
+        .route("/v1/events/stream", get(event_stream::stream))
         .route("/v1/reload", post(reload::reload))
         .route("/metrics", get(metrics::metrics))
         .route("/healthz", get(summary::healthz))
