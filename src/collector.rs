@@ -15,7 +15,7 @@ use crate::health::{Observed, Transition};
 use crate::registry::{Group, Registry};
 use crate::report::{Batch, Report, TargetId};
 use crate::table::{
-    Event, GroupSets, Reading, StateTable, StatsView, Verdict, View, WorkerView, shown_state,
+    Event, GroupSets, StateTable, StatsView, Verdict, View, WorkerView, shown_state,
 };
 use crate::time::{Instant, monotonic};
 use crate::wall::Moment;
@@ -33,9 +33,6 @@ const PUBLISH_EVERY: Duration = Duration::from_secs(1);
 pub enum Command {
     /// Make this the registry; answers when it is published.
     Install(Arc<Registry>, Sender<Result<(), TableFull>>),
-    /// What is known of these targets is remembered from before this run. For targets of the
-    /// registry that no worker has heard of yet; answers when it is in the table.
-    Restore(Vec<(TargetId, Reading)>, Sender<()>),
     /// Take in what is in the channel, and end.
     Stop,
 }
@@ -131,32 +128,18 @@ impl Collector {
             return Err(TableFull { ids, capacity });
         }
         let old = Arc::clone(&self.view);
-        let sets = registry.groups.iter();
-        let sets = sets.map(|group| Arc::new(self.sets_of(group, &old.registry, now))).collect();
+        let sets = registry.groups.iter().enumerate();
+        let sets = sets
+            .map(|(place, group)| {
+                self.kept(place, group)
+                    .unwrap_or_else(|| Arc::new(self.sets_of(group, &registry, &old.registry, now)))
+            })
+            .collect();
         let groups = registry.groups.iter();
-        self.names = groups.clone().map(|group| group.config.name.as_str().into()).collect();
-        let by_id = groups.enumerate().map(|(i, group)| (group.config.id.as_str().into(), i));
-        let by_id = by_id.collect();
-        self.view = Arc::new(View { registry, sets, by_id, installed: now });
+        self.names = groups.map(|group| group.config.name.as_str().into()).collect();
+        self.view = Arc::new(View { registry, sets, installed: now });
         self.table.publish_view(Arc::clone(&self.view));
         Ok(())
-    }
-
-    /// Takes over what is remembered of targets: no transition, as nothing has changed.
-    pub fn restore(&mut self, known: &[(TargetId, Reading)]) {
-        for &(target, ref known) in known {
-            let Some((group, position)) = self.view.registry.home(target) else { continue };
-            if !group.is_probed(position) {
-                continue;
-            }
-            let before = self.table.verdict(target);
-            self.table.restore(target, known);
-            let sets = &self.view.sets[self.view.registry.homes[target.index()].group as usize];
-            let shows = |observed| Some(shown_state(group, position, observed));
-            sets.set_state(position, shows(before.observed), shows(known.verdict.observed));
-            let code = |verdict: &Verdict| verdict.outcome.map(|outcome| outcome.code);
-            sets.set_code(position, code(&before), code(&known.verdict));
-        }
     }
 
     /// Runs until [`Command::Stop`], or until whoever sends commands is gone. Emptied batches go
@@ -185,10 +168,6 @@ impl Collector {
                         // same.
                         let _ = done.send(self.install(registry, monotonic()));
                     }
-                    Ok(Command::Restore(known, done)) => {
-                        self.restore(&known);
-                        let _ = done.send(());
-                    }
                     Ok(Command::Stop) | Err(_) => break,
                 },
                 recv(open) -> batch => match batch {
@@ -205,6 +184,13 @@ impl Collector {
     }
 
     fn take(&self, report: &Report) {
+        self.take_one(report);
+        for &target in self.view.registry.twins.followers(report.target) {
+            self.take_one(&Report { target, ..*report });
+        }
+    }
+
+    fn take_one(&self, report: &Report) {
         let registry = &self.view.registry;
         let Some(home) = registry.homes.get(report.target.index()) else { return };
         // An id that is not in use has a home beyond all groups.
@@ -245,15 +231,29 @@ impl Collector {
         });
     }
 
-    /// The sets of a group from its records; resets those that begin anew.
-    fn sets_of(&self, group: &Group, old: &Registry, now: Instant) -> GroupSets {
+    /// The sets of a group that is the very one of before, which are right already.
+    fn kept(&self, place: usize, group: &Arc<Group>) -> Option<Arc<GroupSets>> {
+        let groups = &self.view.registry.groups;
+        // Groups seldom move, and only down, when one before them is deleted.
+        let same = |at: &usize| groups.get(*at).is_some_and(|old| Arc::ptr_eq(old, group));
+        let at = Some(place).filter(same);
+        let at = at.or_else(|| self.view.registry.places.named(&group.config.name).filter(same))?;
+        self.view.sets.get(at).map(Arc::clone)
+    }
+
+    /// The sets of a group from its records; resets those that begin anew. One that is new and
+    /// follows another has what is known of that one.
+    fn sets_of(&self, group: &Group, next: &Registry, old: &Registry, now: Instant) -> GroupSets {
         let sets = GroupSets::new(group.members.targets.len());
         for (position, &target) in group.members.targets.iter().enumerate() {
-            let verdict = if begins_anew(group, position, target, old) {
+            let verdict = if !begins_anew(group, position, target, old) {
+                self.table.verdict(target)
+            } else if let Some(leader) = known_leader(target, next, old) {
+                self.table.copy(leader, target);
+                self.table.verdict(target)
+            } else {
                 self.table.reset(target, Observed::Initial, now.into());
                 Verdict { observed: Observed::Initial, outcome: None, since: Moment::from(now) }
-            } else {
-                self.table.verdict(target)
             };
             let shows = |group, position| shown_state(group, position, verdict.observed);
             let state = shows(group, position);
@@ -276,6 +276,11 @@ impl Collector {
         self.table.publish_stats(Arc::new(stats));
         self.published = now;
     }
+}
+
+/// Whom `target` follows from now on, where that one has been probed before.
+fn known_leader(target: TargetId, next: &Registry, old: &Registry) -> Option<TargetId> {
+    next.twins.leader(target).filter(|&leader| old.is_led(leader))
 }
 
 /// Whether `target`, the member at `position`, starts without a past: it is new, or was not probed.

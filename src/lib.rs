@@ -12,6 +12,7 @@
 //! See docs/ARCHITECTURE.md for the picture with its reasons.
 
 // -- ground: imported by anyone, importing nothing --
+pub mod edit;
 pub mod endpoint;
 pub mod limits;
 pub mod outcome;
@@ -51,8 +52,6 @@ pub mod shown;
 pub mod table;
 
 pub mod collector;
-
-pub mod snapshot;
 
 pub mod api;
 

@@ -14,6 +14,10 @@ pub const TARGETS_MAX: usize = 16_000_000;
 pub const TARGET_ID_CHARS_MAX: usize = 255;
 /// Groups of one daemon.
 pub const GROUPS_MAX: usize = 100_000;
+/// Load balancers of one daemon.
+pub const LOAD_BALANCERS_MAX: usize = 10_000;
+/// Listeners of one daemon.
+pub const LISTENERS_MAX: usize = 10_000;
 /// Workers of one daemon; more threads than this on one host is a typing error.
 pub const WORKERS_MAX: usize = 256;
 /// Probes in flight per worker where neither configuration nor file limit says less.

@@ -6,7 +6,7 @@ use crate::health::Thresholds;
 use std::time::Duration;
 
 /// How the connection of a finished probe ends (DESIGN 3.5).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Close {
     /// RST; no TIME_WAIT, the socket is recycled.
     #[default]
@@ -16,7 +16,7 @@ pub enum Close {
 }
 
 /// How far the handshake of a TCP check goes (DESIGN 3.5).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Handshake {
     /// The last ACK is held back, so that the server's `accept()` never fires.
     #[default]
@@ -27,7 +27,7 @@ pub enum Handshake {
 
 /// What a worker must know to probe the targets of one group. Invariants: `interval` is whole
 /// milliseconds and not zero (zero is allowed for one-shot runs only), `timeout` is not zero.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Recipe {
     /// Port that probes go to; none: each target's own (`traffic-port`).
     pub port: Option<u16>,

@@ -97,7 +97,12 @@ fn probed(registry: &Registry) -> Probed {
             let facts = Facts::of(group, position);
             let would_show = shown::state(&facts, true, Observed::Healthy) == State::Healthy;
             assert_eq!(group.is_probed(position), would_show, "{facts:?}");
-            if group.is_probed(position) {
+            let target = group.members.targets[position];
+            assert_eq!(
+                registry.is_led(target),
+                group.is_probed(position) && registry.twins.leader(target).is_none()
+            );
+            if registry.is_led(target) {
                 let member = group.members.get(position);
                 let traffic = member.endpoint.socket_addr();
                 let hash = ringcheck::rng::hash_target(&group.config.name, traffic);
@@ -219,6 +224,7 @@ proptest! {
                 model.step(config, now);
                 model.assert_is(&next);
                 assert_ids_stay(&registry, &next, &unsettled);
+                assert_twins(&registry, &next);
                 prop_assert_eq!(counts_of(&model), (change.registered, change.deregistered));
                 carry_out(&mut worker, change);
                 prop_assert_eq!(&worker.probed, &probed(&next));
@@ -237,6 +243,38 @@ proptest! {
                 registry = next;
             }
         }
+    }
+}
+
+/// Of all groups' members with one health check and one place, the first of each group: one leads
+/// and the others follow it. Whoever led, and could still, does.
+fn assert_twins(old: &Registry, new: &Registry) {
+    let mut same: BTreeMap<(String, Endpoint), Vec<TargetId>> = BTreeMap::new();
+    let mut alone = BTreeSet::new();
+    for group in &new.groups {
+        let recipe = group.config.health_check.recipe();
+        let mut own = BTreeSet::new();
+        for position in (0..group.members.len()).filter(|&position| group.is_probed(position)) {
+            let target = group.members.targets[position];
+            let endpoint = recipe.endpoint(group.members.endpoints[position]);
+            if own.insert(endpoint) {
+                same.entry((format!("{recipe:?}"), endpoint)).or_default().push(target);
+            } else {
+                alone.insert(target);
+            }
+        }
+    }
+    for target in alone {
+        assert!(new.is_led(target) && new.twins.followers(target).is_empty());
+    }
+    for targets in same.into_values() {
+        let leaders: Vec<_> = targets.iter().filter(|&&target| new.is_led(target)).collect();
+        let &[&leader] = &*leaders else { panic!("{} leaders", leaders.len()) };
+        let followers: BTreeSet<_> = targets.iter().filter(|&&target| target != leader).collect();
+        assert_eq!(new.twins.followers(leader).iter().collect::<BTreeSet<_>>(), followers);
+        assert!(followers.iter().all(|&&target| new.twins.leader(target) == Some(leader)));
+        let led_before = targets.iter().any(|&target| old.is_led(target));
+        assert!(!led_before || old.is_led(leader), "the leader changed without need");
     }
 }
 
@@ -376,7 +414,8 @@ fn the_same_configuration_changes_nothing() {
 
 #[test]
 fn a_changed_setting_is_one_recipe_and_no_target() {
-    let mut config = config(vec![group("web", targets(5)), group("db", targets(5))]);
+    let others = (10..15).map(|address| target(address, 80)).collect();
+    let mut config = config(vec![group("web", targets(5)), group("db", others)]);
     let mut ids = IdAllocator::default();
     let (first, _) = Registry::build(&config, None, &mut ids, NOW);
     config.groups[1].health_check.interval = Duration::from_secs(10);

@@ -35,17 +35,17 @@ const ARROWS: [(&str, &str); 25] = [
     ("report",    "health stats"),
     // config ─► registry ─► schedule ─► worker ─► table ─► api ─► cli
     ("config",    "check health recipe"),
-    ("registry",  "config health recipe report"),
+    ("registry",  "config recipe report"),
+    ("edit",      "config registry"),
     ("schedule",  "wheel"),
     ("io",        ""),
     ("worker",    "check health io recipe registry report schedule stats wheel"),
     ("shown",     "config health registry"),
     ("table",     "health registry report shown stats"),
     ("collector", "health registry report stats table"),
-    ("snapshot",  "health registry report table"),
-    ("api",       "config registry report table"),
+    ("api",       "config edit registry report table"),
     // wiring, and the shell around everything
-    ("engine",    "api collector config health io recipe registry report schedule snapshot table worker"),
+    ("engine",    "api collector config edit io recipe registry report schedule table worker"),
     ("farm",      ""),
     ("cli",       "check config engine farm recipe registry report stats table"),
 ];

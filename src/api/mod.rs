@@ -26,6 +26,7 @@ pub use error::ApiError;
 pub use reload::{LastReload, ReloadError, ReloadFuture, ReloadHandle, ReloadSummary};
 pub use server::serve;
 
+use crate::edit::{Done, Edit, EditError, Edits};
 use crate::registry::Group;
 use crate::table::{GroupSets, StateTable, View};
 use crate::time::{Instant, monotonic, wall_ms};
@@ -39,14 +40,34 @@ use percent::{Plus, decode};
 use std::fmt;
 use std::sync::Arc;
 
+/// What the API is made of.
+pub struct Parts {
+    /// What is known of all targets.
+    pub table: Arc<StateTable>,
+    /// Who reloads.
+    pub reload: Arc<dyn ReloadHandle>,
+    /// Who carries changes out.
+    pub edits: Arc<dyn Edits>,
+    /// The configuration file's name in answers.
+    pub file: String,
+    /// Both clocks, now: the monotonic one, and milliseconds since 1970. Tests have their own.
+    pub clocks: fn() -> (Instant, u64),
+}
+
+impl Parts {
+    /// The system's clocks.
+    pub const CLOCKS: fn() -> (Instant, u64) = || (monotonic(), wall_ms());
+}
+
 /// All that answers are made from.
 pub struct ApiState {
     table: Arc<StateTable>,
     reload: Arc<dyn ReloadHandle>,
+    edits: Arc<dyn Edits>,
     /// The configuration file that groups come from.
     file: String,
     started: Instant,
-    wall: Arc<WallClock>,
+    wall: WallClock,
     /// Both clocks, now. Tests have their own.
     clocks: fn() -> (Instant, u64),
 }
@@ -58,30 +79,19 @@ impl fmt::Debug for ApiState {
 }
 
 impl ApiState {
-    /// The state of an API that answers from `table`; `file` is the configuration's name in
-    /// answers, `wall` the daemon's clock.
+    /// The state of an API made of `parts`.
     #[must_use]
-    pub fn new(
-        table: Arc<StateTable>,
-        reload: Arc<dyn ReloadHandle>,
-        file: String,
-        wall: Arc<WallClock>,
-    ) -> Self {
-        let clocks = || (monotonic(), wall_ms());
-        Self { wall, ..Self::with_clocks(table, reload, file, clocks) }
+    pub fn new(parts: Parts) -> Self {
+        let Parts { table, reload, edits, file, clocks } = parts;
+        let (started, wall_ms) = clocks();
+        let wall = WallClock::new(started, wall_ms);
+        Self { table, reload, edits, file, started, wall, clocks }
     }
 
-    /// The same with other clocks: the monotonic one, and milliseconds since 1970.
-    #[must_use]
-    pub fn with_clocks(
-        table: Arc<StateTable>,
-        reload: Arc<dyn ReloadHandle>,
-        file: String,
-        clocks: fn() -> (Instant, u64),
-    ) -> Self {
-        let (started, wall_ms) = clocks();
-        let wall = Arc::new(WallClock::new(started, wall_ms));
-        Self { table, reload, file, started, wall, clocks }
+    /// Carries an edit out; the published view shows it then.
+    #[expect(dead_code, reason = "the handlers that write come next")]
+    async fn edit(&self, edit: Edit) -> Result<Done, EditError> {
+        self.edits.apply(edit).await
     }
 
     /// The time now; keeps the wall clock's offset right on the way.

@@ -67,7 +67,7 @@ impl Version {
 }
 
 /// What is asked of each target, rendered as far as it can be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Check {
     /// The request up to the host, or all of it where every target gets the same.
     request: Box<[u8]>,

@@ -14,7 +14,7 @@ use nix::errno::Errno;
 use std::net::SocketAddr;
 
 /// What is asked of a target.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Check {
     /// A connection is enough.
     Tcp,

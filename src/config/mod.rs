@@ -127,7 +127,7 @@ pub struct StateConfig {
 }
 
 /// `[[load_balancer]]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadBalancerConfig {
     /// Unique name.
     pub name: String,
@@ -140,7 +140,7 @@ pub struct LoadBalancerConfig {
 }
 
 /// `[[listener]]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenerConfig {
     /// Unique name.
     pub name: String,
@@ -226,7 +226,7 @@ impl Source {
 }
 
 /// `[[group]]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupConfig {
     /// Unique name.
     pub name: String,

@@ -6,18 +6,19 @@
 
 pub use super::state_dir::StateDirError;
 
+use super::edits::EditRequest;
 use super::keeper::{Keeper, Request, Stopping};
 use super::state_dir::StateDir;
-use super::warm::Warm;
 use super::{Engine, EngineError, Plan};
 use crate::api::{
-    self, ApiState, BindError, LastReload, ReloadError, ReloadFuture, ReloadHandle, ReloadSummary,
+    self, ApiState, BindError, LastReload, Parts, ReloadError, ReloadFuture, ReloadHandle,
 };
 use crate::collector::Collector;
 use crate::config::Config;
+use crate::edit::{Edit, EditError, EditFuture, Edits, Judge};
+use crate::limits::API_CONNECTIONS_MAX;
 use crate::table::StateTable;
 use crate::time::{Instant, monotonic};
-use crate::wall::WallClock;
 use crate::worker::{Keep, Options};
 use arc_swap::ArcSwapOption;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
@@ -26,10 +27,12 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, oneshot};
 
-/// Reloads that wait for the one that is going on.
-const RELOADS_QUEUED: usize = 4;
+/// Requests that wait for the keeper: at most one of each connection, and some signals.
+const REQUESTS_QUEUED: usize = API_CONNECTIONS_MAX + 16;
+/// Commands that wait for the collector; the keeper waits for each.
+const COMMANDS_QUEUED: usize = 4;
 /// Longest time from the wish to stop to its end. A reload that reads a million targets meanwhile
 /// cannot be stopped, and nothing of it is worth more time.
 const STOP_WITHIN: Duration = Duration::from_millis(1_500);
@@ -57,7 +60,7 @@ pub enum DaemonError {
 /// A daemon that probes, before anybody can ask it.
 pub struct Daemon {
     table: Arc<StateTable>,
-    reloads: Arc<Reloads>,
+    control: Arc<Control>,
     keeper: JoinHandle<Result<(), EngineError>>,
     /// Disconnected when the keeper has ended.
     running: Receiver<()>,
@@ -67,8 +70,6 @@ pub struct Daemon {
     socket: api::SocketFile,
     /// Where one is configured.
     state: Option<StateDir>,
-    warm: Option<Warm>,
-    clock: Arc<WallClock>,
     name: String,
 }
 
@@ -89,12 +90,10 @@ impl Daemon {
         // Places are made as they are needed. A reload may replace every target, those that left
         // drain for a while, and ids come free only when all workers have let go of them.
         let table = Arc::new(StateTable::new(config.engine.max_targets * 4, now));
-        let clock = Arc::new(WallClock::system());
-        let warm = Warm::new(&config, &table, &clock);
         let engine = Engine::start(&plan, Keep::Newest, |_| Options { rounds: None, rate: None })?;
         tracing::info!(workers = plan.workers, slots = plan.slots, "probing on io_uring");
         let name = config.file.display().to_string();
-        let (commands, orders) = bounded(RELOADS_QUEUED);
+        let (commands, orders) = bounded(COMMANDS_QUEUED);
         let ended = Arc::new(Notify::new());
         let collector = {
             let alive = Alive(Arc::clone(&ended));
@@ -107,17 +106,18 @@ impl Daemon {
         };
         let last = Arc::new(ArcSwapOption::empty());
         let stopping = Stopping::default();
-        let (requests, asked) = bounded(RELOADS_QUEUED);
+        let (requests, asked) = bounded(REQUESTS_QUEUED);
         let mut keeper = Keeper::new(
             engine,
             Arc::clone(&table),
             commands,
+            Judge { file: name.clone(), targets_max: config.engine.max_targets },
             file,
             Arc::clone(&last),
             Arc::clone(&stopping),
         );
         let socket = config.api.socket.clone();
-        keeper.start(config, warm.as_ref().and_then(Warm::past))?;
+        keeper.start(config)?;
         let targets = table.view().registry.target_count();
         tracing::info!(socket = %socket.display(), targets, "answering");
         let alive = Alive(Arc::clone(&ended));
@@ -126,11 +126,11 @@ impl Daemon {
             let _alive = (alive, runs);
             keeper.run(&asked)
         })?;
-        let reloads = Arc::new(Reloads { requests, last, stopping });
+        let control = Arc::new(Control { requests, last, stopping });
         let (listener, socket) = bound;
         Ok(Self {
             table,
-            reloads,
+            control,
             keeper,
             running,
             collector,
@@ -138,8 +138,6 @@ impl Daemon {
             listener,
             socket,
             state,
-            warm,
-            clock,
             name,
         })
     }
@@ -157,7 +155,7 @@ impl Daemon {
     pub fn run(self, until: impl Future<Output = ()>) -> Result<(), DaemonError> {
         let Self {
             table,
-            reloads,
+            control,
             keeper,
             running,
             collector,
@@ -165,49 +163,36 @@ impl Daemon {
             listener,
             socket,
             state,
-            warm,
-            clock,
             name,
         } = self;
-        let handle: Arc<dyn ReloadHandle> = Arc::clone(&reloads) as _;
-        let api = Arc::new(ApiState::new(table, handle, name, clock));
+        let parts = Parts {
+            table,
+            reload: Arc::clone(&control) as _,
+            edits: Arc::clone(&control) as _,
+            file: name,
+            clocks: Parts::CLOCKS,
+        };
+        let api = Arc::new(ApiState::new(parts));
         let served: Result<(), DaemonError> = tokio_uring::start(async {
             let listener = tokio::net::UnixListener::from_std(listener)
                 .map_err(|error| DaemonError::Start("the API", error))?;
-            let stop = stop_signal(Arc::clone(&reloads), ended, until)?;
+            let stop = stop_signal(Arc::clone(&control), ended, until)?;
             notify(&[sd_notify::NotifyState::Ready]);
-            let (over, is_over) = watch::channel(false);
-            let serving = async {
-                api::serve(listener, api, stop).await;
-                over.send_replace(true);
-            };
-            match &warm {
-                Some(warm) => drop(tokio::join!(serving, warm.keep(is_over))),
-                None => serving.await,
-            }
+            api::serve(listener, api, stop).await;
             notify(&[sd_notify::NotifyState::Stopping]);
             Ok(())
         });
-        let left = (reloads.stop() + STOP_WITHIN).since(monotonic());
+        let left = (control.stop() + STOP_WITHIN).since(monotonic());
         if running.recv_timeout(left) == Err(RecvTimeoutError::Timeout) {
             tracing::warn!("stopped in the middle of a reload");
-            write_last(warm);
             return served;
         }
         let stopped = join(keeper);
         join(collector);
-        write_last(warm);
         drop(socket);
         drop(state);
         served?;
         Ok(stopped?)
-    }
-}
-
-/// The workers' last reports are in the table: they shall be in the snapshot too.
-fn write_last(warm: Option<Warm>) {
-    if let Some(warm) = warm {
-        warm.write_last();
     }
 }
 
@@ -223,7 +208,7 @@ impl Drop for Alive {
 
 /// Completes when the daemon shall stop; meanwhile reloads on SIGHUP.
 fn stop_signal(
-    reloads: Arc<Reloads>,
+    control: Arc<Control>,
     ended: Arc<Notify>,
     until: impl Future<Output = ()>,
 ) -> Result<impl Future<Output = ()>, DaemonError> {
@@ -238,24 +223,24 @@ fn stop_signal(
             tokio::select! {
                 _ = terminate.recv() => break tracing::info!("SIGTERM: stopping"),
                 _ = interrupt.recv() => break tracing::info!("SIGINT: stopping"),
-                _ = hangup.recv() => reloads.without_answer(),
+                _ = hangup.recv() => control.without_answer(),
                 () = ended.notified() => break tracing::error!("a thread ended by itself: stopping"),
                 () = &mut until => break,
             }
         }
-        reloads.stop();
+        control.stop();
     })
 }
 
 /// The way to the keeper.
 #[derive(Debug)]
-struct Reloads {
+struct Control {
     requests: Sender<Request>,
     last: Arc<ArcSwapOption<LastReload>>,
     stopping: Stopping,
 }
 
-impl Reloads {
+impl Control {
     /// Begins to stop, unless that has begun; says when it did.
     fn stop(&self) -> Instant {
         let since = *self.stopping.get_or_init(monotonic);
@@ -268,29 +253,38 @@ impl Reloads {
     fn without_answer(&self) {
         let (answer, _) = oneshot::channel();
         if self.requests.try_send(Request::Reload { force: false, answer }).is_err() {
-            tracing::warn!("SIGHUP ignored: {RELOADS_QUEUED} reloads are waiting already");
+            tracing::warn!("SIGHUP ignored: {REQUESTS_QUEUED} requests are waiting already");
         }
+    }
+
+    /// Asks the keeper, and waits for its answer; an error says why there is none.
+    async fn ask<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<T>) -> Request,
+    ) -> Result<T, &'static str> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.try_send(request(answer)).map_err(|error| match error {
+            TrySendError::Full(_) => "too many requests are waiting already; try again later",
+            TrySendError::Disconnected(_) => "the daemon is stopping",
+        })?;
+        answered.await.map_err(|_| "the daemon is stopping")
     }
 }
 
-impl ReloadHandle for Reloads {
+impl Edits for Control {
+    fn apply(&self, edit: Edit) -> EditFuture<'_> {
+        Box::pin(async move {
+            let done = self.ask(|answer| Request::Edit(EditRequest { edit, answer })).await;
+            done.unwrap_or_else(|why| Err(EditError::Unavailable(why.to_owned())))
+        })
+    }
+}
+
+impl ReloadHandle for Control {
     fn reload(&self, force: bool) -> ReloadFuture<'_> {
         Box::pin(async move {
-            let (answer, answered) = oneshot::channel();
-            let unavailable = |what: &str| ReloadError::Unavailable(what.to_owned());
-            match self.requests.try_send(Request::Reload { force, answer }) {
-                Ok(()) => {}
-                Err(TrySendError::Full(_)) => {
-                    return Err(unavailable(
-                        "several reloads are waiting already; try again later",
-                    ));
-                }
-                Err(TrySendError::Disconnected(_)) => {
-                    return Err(unavailable("the daemon is stopping"));
-                }
-            }
-            let done: Result<Result<ReloadSummary, _>, _> = answered.await;
-            done.unwrap_or_else(|_| Err(unavailable("the daemon is stopping")))
+            let done = self.ask(|answer| Request::Reload { force, answer }).await;
+            done.unwrap_or_else(|why| Err(ReloadError::Unavailable(why.to_owned())))
         })
     }
 

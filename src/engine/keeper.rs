@@ -1,16 +1,20 @@
-//! The keeper of the registry: the one thread that changes it, at start and at each reload.
+//! The keeper of the registry: the one thread that changes it, at start, at each reload, and when
+//! the API asks for it.
 //!
 //! Reading a million targets takes a second or two, so it happens here and not on the control
-//! thread. Order of a reload (see also `collector`): files are read and judged whole; the new
-//! registry is installed in the table; then the workers get their commands. A reload that fails
-//! anywhere before the second step has changed nothing.
+//! thread. Edits that wait together are judged one after the other, made durable together, and
+//! installed one after the other (`edits`).
+//!
+//! Order of a reload (see also `collector`): files are read and judged whole; the new registry is
+//! installed in the table; then the workers get their commands. A reload that fails anywhere before
+//! the second step has changed nothing.
 
-use super::warm::Past;
+use super::edits::{self, EditRequest};
 use super::{Engine, EngineError};
 use crate::api::{LastReload, ReloadError, ReloadSummary};
 use crate::collector;
 use crate::config::{self, Config};
-use crate::health::Health;
+use crate::edit::{Conflict, Judge};
 use crate::registry::{Change, IdAllocator, Registry, mass_removal};
 use crate::schedule::First;
 use crate::table::StateTable;
@@ -37,6 +41,8 @@ pub(super) enum Request {
         /// Who is told what came of it.
         answer: oneshot::Sender<Result<ReloadSummary, ReloadError>>,
     },
+    /// Carry an edit out.
+    Edit(EditRequest),
     /// Look at [`Stopping`]: stop the engine and end.
     Stop,
 }
@@ -45,16 +51,15 @@ pub(super) enum Request {
 #[derive(Debug)]
 pub(super) struct Keeper {
     engine: Engine,
-    table: Arc<StateTable>,
+    pub(super) table: Arc<StateTable>,
     collector: Sender<collector::Command>,
-    ids: IdAllocator,
-    registry: Arc<Registry>,
+    pub(super) ids: IdAllocator,
+    pub(super) registry: Arc<Registry>,
+    pub(super) judge: Judge,
     /// The configuration's file; none where there is none to reload (demo).
     file: Option<PathBuf>,
     /// Targets files with their last known time of change.
     watched: Vec<(PathBuf, Option<SystemTime>)>,
-    /// What the first registry's targets were before.
-    past: Option<Past>,
     last: Arc<ArcSwapOption<LastReload>>,
     stopping: Stopping,
 }
@@ -69,6 +74,7 @@ impl Keeper {
         engine: Engine,
         table: Arc<StateTable>,
         collector: Sender<collector::Command>,
+        judge: Judge,
         file: Option<PathBuf>,
         last: Arc<ArcSwapOption<LastReload>>,
         stopping: Stopping,
@@ -79,20 +85,19 @@ impl Keeper {
             collector,
             ids: IdAllocator::default(),
             registry: Arc::default(),
+            judge,
             file,
             watched: Vec::new(),
-            past: None,
             last,
             stopping,
         }
     }
 
-    /// Makes `config` the first configuration; what is known of its targets is that of `past`.
+    /// Makes `config` the first configuration.
     ///
     /// # Errors
     /// Where it does not fit the table.
-    pub(super) fn start(&mut self, config: Config, past: Option<Past>) -> Result<(), ReloadError> {
-        self.past = past;
+    pub(super) fn start(&mut self, config: Config) -> Result<(), ReloadError> {
         self.take(config, First::Spread).map(drop)
     }
 
@@ -101,9 +106,16 @@ impl Keeper {
     /// # Errors
     /// The first worker whose world broke.
     pub(super) fn run(mut self, requests: &Receiver<Request>) -> Result<(), EngineError> {
+        let mut next = None;
         while self.stopping.get().is_none() && self.engine.ended().is_none() {
             self.expire();
-            match requests.recv_timeout(self.patience()) {
+            let request = next.take().map_or_else(|| requests.recv_timeout(self.patience()), Ok);
+            match request {
+                Ok(Request::Edit(first)) => {
+                    let (batch, other) = edits::batch(first, requests);
+                    self.edit(batch);
+                    next = other;
+                }
                 Ok(Request::Reload { force, answer }) => {
                     // Whoever asked may be gone; the reload holds all the same.
                     let _ = answer.send(self.reload(force));
@@ -133,7 +145,7 @@ impl Keeper {
         self.ids.release(self.table.taken_up_revision());
         let mut ids = self.ids.clone();
         let (registry, change) = self.registry.expire(&mut ids, now);
-        if let Err(error) = self.adopt(registry, ids, change, First::Soon(0)) {
+        if let Err(error) = self.adopt(Arc::new(registry), ids, change, First::Soon(0)) {
             tracing::error!(%error, "targets drain for longer");
         }
     }
@@ -196,6 +208,9 @@ impl Keeper {
         };
         let config = config::load(file).map_err(|error| ReloadError::Invalid(error.to_string()))?;
         self.goes_on()?;
+        let invalid = |conflict: Conflict| ReloadError::Invalid(conflict.to_string());
+        Conflict::check(&config, &self.registry).map_err(invalid)?;
+        self.judge.targets_max = config.engine.max_targets;
         if !force {
             mass_removal(&self.registry, &config)
                 .map_err(|refusal| ReloadError::MassRemoval(refusal.to_string()))?;
@@ -215,25 +230,21 @@ impl Keeper {
         drop(config);
         let (revision, added, removed) =
             (registry.revision, change.registered, change.deregistered);
-        self.adopt(registry, ids, change, first)?;
+        self.adopt(Arc::new(registry), ids, change, first)?;
         self.watched = watched;
         Ok(ReloadSummary { revision, groups, targets, added, removed })
     }
 
     /// Installs a registry, and tells the workers.
-    fn adopt(
+    pub(super) fn adopt(
         &mut self,
-        registry: Registry,
+        registry: Arc<Registry>,
         ids: IdAllocator,
         change: Change,
         first: First,
     ) -> Result<(), ReloadError> {
-        let registry = Arc::new(registry);
         self.goes_on()?;
         self.install(&registry)?;
-        if let Some(past) = self.past.take() {
-            past.restore(&registry, &self.collector);
-        }
         self.ids = ids;
         self.registry = registry;
         self.tell(change, first);
@@ -249,13 +260,7 @@ impl Keeper {
         result.map_err(|full| ReloadError::Invalid(full.to_string()))
     }
 
-    fn tell(&self, mut change: Change, first: First) {
-        for target in &mut change.add {
-            // The table knows what a target was before it came to this owner, if it was anything.
-            let known = self.table.read(target.target);
-            let streak = known.last.map_or(0, |last| last.streak);
-            target.health = Health::resumed(known.verdict.observed, streak);
-        }
+    fn tell(&self, change: Change, first: First) {
         let first = match first {
             First::Soon(_) => First::Soon(change.add.len().div_ceil(self.engine.workers())),
             First::Spread | First::Now => first,
@@ -285,7 +290,8 @@ mod tests {
         let (batches, spares) = (engine.batches().clone(), engine.spares());
         let collector = Collector::new(Arc::clone(&table), 1, monotonic());
         std::thread::spawn(move || collector.run(&batches, &spares, &orders));
-        Keeper::new(engine, table, commands, None, Arc::default(), Stopping::default())
+        let judge = Judge { file: String::new(), targets_max: 10 };
+        Keeper::new(engine, table, commands, judge, None, Arc::default(), Stopping::default())
     }
 
     fn config(first: u32, count: u32) -> Config {
@@ -303,7 +309,7 @@ mod tests {
     #[test]
     fn a_registry_that_is_refused_takes_no_ids_and_frees_none() {
         let mut keeper = keeper();
-        keeper.start(config(1, 8), None).unwrap();
+        keeper.start(config(1, 8)).unwrap();
         assert!(keeper.take(config(11, 8), First::Soon(0)).is_err(), "16 ids do not fit");
         keeper.take(config(1, 7), First::Soon(0)).unwrap();
         let give_up = monotonic() + Duration::from_secs(10);

@@ -5,11 +5,11 @@
 //! once.
 
 pub mod daemon;
+mod edits;
 mod keeper;
 pub mod oneshot;
 pub mod resources;
 mod state_dir;
-mod warm;
 
 pub use resources::Plan;
 

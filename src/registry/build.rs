@@ -2,23 +2,29 @@
 //! do.
 //!
 //! A target is the same one as before if its group's name, its id, its port and its address are; it
-//! then keeps its state table id.
+//! then keeps its state table id. What did not change is not touched: the cost of a change is that
+//! of the groups that it changes, and eight bytes to copy for each target besides.
 
 use super::members::position_u32;
 use super::seating::{Seat, Seating};
-use super::{Addition, Change, Group, GroupKey, Home, IdAllocator, Members, Registry};
+use super::uses::Uses;
+use super::{
+    Addition, Change, Group, GroupKey, Home, IdAllocator, Members, Next, Places, Plan, Registry,
+    Restored, Twins,
+};
 use crate::config::{Config, GroupConfig, TargetConfig};
-use crate::health::Health;
+use crate::recipe::Recipe;
 use crate::report::TargetId;
 use crate::rng::hash_target;
 use crate::time::Instant;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 impl Registry {
-    /// The registry of `config`, and what the workers must do to get there from `previous` (none:
-    /// from nothing). `ids` are those that `previous` was built with; what is freed is quarantined
-    /// until [`IdAllocator::release`] is told of this revision.
+    /// The registry of `config`, with what the API made of `previous` behind it, and what the
+    /// workers must do to get there from `previous` (none: from nothing). `ids` are those that
+    /// `previous` was built with; what is freed is quarantined until [`IdAllocator::release`] is
+    /// told of this revision.
     #[must_use]
     pub fn build(
         config: &Config,
@@ -27,10 +33,30 @@ impl Registry {
         now: Instant,
     ) -> (Self, Change) {
         let empty = Self::default();
-        let uses = Uses::of(config);
-        let mut builder = Builder::new(previous.unwrap_or(&empty), ids);
-        for group in &config.groups {
-            builder.group(group, &uses, now);
+        let previous = previous.unwrap_or(&empty);
+        previous.next(&Plan::reload(config, previous), ids, now)
+    }
+
+    /// The registry after this one that `plan` wants, as [`Registry::build`].
+    #[must_use]
+    pub fn next(&self, plan: &Plan<'_>, ids: &mut IdAllocator, now: Instant) -> (Self, Change) {
+        let mut builder = Builder::new(self, ids);
+        builder.next.load_balancers = Arc::clone(&plan.load_balancers);
+        builder.next.listeners = Arc::clone(&plan.listeners);
+        let uses = Uses::of(&plan.load_balancers, &plan.listeners);
+        for group in &plan.groups {
+            match group {
+                Next::Keep(group) => builder.keep(group, &uses),
+                Next::Whole(config) => builder.whole(config, &uses, now),
+                Next::Edited { group, settings, register, deregister } => {
+                    let settings = settings.unwrap_or(&group.config);
+                    let delay = settings.deregistration_delay;
+                    let old = &group.members;
+                    let seating = Seating::edited(old, register, deregister, delay, now);
+                    builder.group(settings, Some(group), &uses, &seating, register);
+                }
+                Next::Restored(restored) => builder.restored(restored, &uses),
+            }
         }
         builder.finish()
     }
@@ -39,71 +65,18 @@ impl Registry {
     #[must_use]
     pub fn expire(&self, ids: &mut IdAllocator, now: Instant) -> (Self, Change) {
         let mut builder = Builder::new(self, ids);
+        builder.next.load_balancers = Arc::clone(&self.load_balancers);
+        builder.next.listeners = Arc::clone(&self.listeners);
+        let uses = Uses::of(&self.load_balancers, &self.listeners);
         for group in &self.groups {
             if group.members.first_drain_end().is_some_and(|end| end <= now) {
-                builder.expire(group, now);
+                let seating = Seating::expired(&group.members, now);
+                builder.group(&group.config, Some(group), &uses, &seating, &[]);
             } else {
                 builder.take(Arc::clone(group));
             }
         }
         builder.finish()
-    }
-}
-
-/// Which groups listeners forward to, and in which zones.
-struct Uses<'a> {
-    /// Zones by group name; none: all. `None` in all: no listener in the file.
-    zones: Option<HashMap<&'a str, Zones<'a>>>,
-}
-
-/// The zones that the load balancers of one group enable.
-enum Zones<'a> {
-    All,
-    Some(Vec<&'a str>),
-}
-
-impl<'a> Uses<'a> {
-    fn of(config: &'a Config) -> Self {
-        if config.listeners.is_empty() {
-            return Self { zones: None };
-        }
-        let balancers: HashMap<&str, &[String]> =
-            config.load_balancers.iter().map(|lb| (lb.name.as_str(), &*lb.zones)).collect();
-        let mut zones: HashMap<&str, Zones<'_>> = HashMap::new();
-        for listener in &config.listeners {
-            // The configuration is checked: the load balancer exists. One without zones has all.
-            let enabled = balancers.get(listener.load_balancer.as_str()).copied().unwrap_or(&[]);
-            for group in &listener.groups {
-                let of_group = zones.entry(group).or_insert_with(|| Zones::Some(Vec::new()));
-                of_group.enable(enabled);
-            }
-        }
-        Self { zones: Some(zones) }
-    }
-
-    /// Whether the group is in use, and the zones enabled for it (none: all).
-    fn of_group(&self, name: &str) -> (bool, Option<Vec<Box<str>>>) {
-        let Some(zones) = &self.zones else { return (true, None) };
-        match zones.get(name) {
-            None => (false, None),
-            Some(Zones::All) => (true, None),
-            Some(Zones::Some(zones)) => {
-                let unique: HashSet<&str> = zones.iter().copied().collect();
-                let mut unique: Vec<Box<str>> = unique.into_iter().map(Into::into).collect();
-                unique.sort_unstable();
-                (true, Some(unique))
-            }
-        }
-    }
-}
-
-impl<'a> Zones<'a> {
-    fn enable(&mut self, enabled: &'a [String]) {
-        match self {
-            Self::All => {}
-            Self::Some(_) if enabled.is_empty() => *self = Self::All,
-            Self::Some(zones) => zones.extend(enabled.iter().map(String::as_str)),
-        }
     }
 }
 
@@ -113,115 +86,207 @@ struct Builder<'a> {
     change: Change,
     next: Registry,
     freed: Vec<u32>,
+    /// Places in `next.groups` of those that are not the very ones of before.
+    rebuilt: Vec<usize>,
 }
 
 impl<'a> Builder<'a> {
     fn new(previous: &'a Registry, ids: &'a mut IdAllocator) -> Self {
-        let next = Registry { revision: previous.revision + 1, ..Registry::default() };
-        Self { previous, ids, change: Change::default(), next, freed: Vec::new() }
+        let next = Registry {
+            revision: previous.revision + 1,
+            homes: previous.homes.clone(),
+            ..Registry::default()
+        };
+        let (change, freed, rebuilt) = (Change::default(), Vec::new(), Vec::new());
+        Self { previous, ids, change, next, freed, rebuilt }
     }
 
-    fn group(&mut self, config: &GroupConfig, uses: &Uses<'_>, now: Instant) {
-        let old = self.previous.group(&config.name).map(Arc::clone);
-        let key = old.as_ref().map_or_else(|| self.ids.group(), |old| old.key);
-        self.recipe(key, old.as_deref(), config);
-        let (in_use, zones) = uses.of_group(&config.name);
+    fn keep(&mut self, old: &Arc<Group>, uses: &Uses<'_>) {
+        if uses.of_group(&old.config) == (old.in_use, old.zones.clone()) {
+            return self.take(Arc::clone(old));
+        }
+        let seating = Seating::unchanged(&old.members);
+        self.group(&old.config, Some(old), uses, &seating, &[]);
+    }
+
+    fn whole(&mut self, config: &GroupConfig, uses: &Uses<'_>, now: Instant) {
+        let old = self.previous.places.named(&config.name);
+        let old = old.map(|place| Arc::clone(&self.previous.groups[place]));
         let seating = match &old {
             Some(old) => Seating::next(&old.members, config, now),
             None => Seating::first(config),
         };
+        self.group(config, old.as_deref(), uses, &seating, &config.targets);
+    }
+
+    fn restored(&mut self, restored: &Restored, uses: &Uses<'_>) {
+        let Restored { config, serials, drains_until, next_serial } = restored;
+        let seating = Seating::restored(drains_until);
         let nobody = Members::default();
-        let before = old.as_ref().map_or(&nobody, |old| &old.members);
-        let members = pack(&seating.seats, &config.targets, before, zones.as_deref());
-        let group = Group { key, config: settings_of(config), in_use, zones, members };
-        self.seat(group, old.as_deref(), &seating);
+        let entry = |position: usize| seating.seats[position].entry(&config.targets, &nobody);
+        let (count, serials) = (config.targets.len(), serials.clone());
+        let pack = |zones: Option<&[_]>| Members::pack(count, entry, serials, *next_serial, zones);
+        self.seat(config, None, uses, &seating, pack);
     }
 
-    /// Takes over a group without those of its members whose draining is over.
-    fn expire(&mut self, old: &Group, now: Instant) {
-        let seating = Seating::expired(&old.members, now);
-        let zones = old.zones.clone();
-        let members = pack(&seating.seats, &[], &old.members, zones.as_deref());
-        let (key, in_use, config) = (old.key, old.in_use, settings_of(&old.config));
-        self.seat(Group { key, config, in_use, zones, members }, Some(old), &seating);
+    /// Appends a group with the members on `seating`; `targets` are those that it names.
+    fn group(
+        &mut self,
+        config: &GroupConfig,
+        old: Option<&Group>,
+        uses: &Uses<'_>,
+        seating: &Seating,
+        targets: &[TargetConfig],
+    ) {
+        let nobody = Members::default();
+        let before = old.map_or(&nobody, |old| &old.members);
+        let pack = |zones: Option<&[_]>| pack(&seating.seats, targets, before, zones);
+        self.seat(config, old, uses, seating, pack);
     }
 
-    /// Gives every member its id, and the workers what they must know.
-    fn seat(&mut self, mut group: Group, old: Option<&Group>, seating: &Seating) {
+    /// Gives every member its id.
+    fn seat(
+        &mut self,
+        config: &GroupConfig,
+        old: Option<&Group>,
+        uses: &Uses<'_>,
+        seating: &Seating,
+        pack: impl FnOnce(Option<&[Box<str>]>) -> Members,
+    ) {
         self.change.registered += seating.registered;
         self.change.deregistered += seating.deregistered;
         if let Some(old) = old {
-            seating.gone.iter().for_each(|&position| self.forget(old, position));
+            seating.gone.iter().for_each(|&position| self.forget(old.members.targets[position]));
         }
-        let mut targets = Vec::with_capacity(seating.seats.len());
-        for (position, seat) in seating.seats.iter().enumerate() {
-            let before = old.zip(seat.before());
-            let target = match before {
-                Some((old, before)) => old.members.targets[before],
-                None => self.ids.target(),
-            };
-            let was_probed = before.is_some_and(|(old, before)| old.is_probed(before));
-            match (was_probed, group.is_probed(position)) {
-                (false, true) => self.change.add.push(addition(&group, position, target)),
-                (true, false) => self.change.remove.push(target),
-                (false, false) | (true, true) => {}
-            }
-            targets.push(target);
-        }
-        group.members.targets = targets.into();
+        let (in_use, zones) = uses.of_group(config);
+        let mut members = pack(zones.as_deref());
+        let target = |seat: &Seat| match old.zip(seat.before()) {
+            Some((old, before)) => old.members.targets[before],
+            None => self.ids.target(),
+        };
+        members.targets = seating.seats.iter().map(target).collect();
+        let key = old.map_or_else(|| self.ids.group(), |old| old.key);
+        let (recipe, changed) = self.settings(key, old, config);
+        let config = settings_of(config);
+        let group = Group { key, changed, config, recipe, in_use, zones, members };
+        self.rebuilt.push(self.next.groups.len());
         self.take(Arc::new(group));
+    }
+
+    /// The recipe of a group, and the revision at which its settings began to hold.
+    fn settings(
+        &mut self,
+        key: GroupKey,
+        old: Option<&Group>,
+        config: &GroupConfig,
+    ) -> (Arc<Recipe>, u64) {
+        let recipe = config.health_check.recipe();
+        let changed = old.filter(|old| old.config == settings_of(config));
+        let changed = changed.map_or(self.next.revision, |old| old.changed);
+        if let Some(old) = old.filter(|old| *old.recipe == recipe) {
+            return (Arc::clone(&old.recipe), changed);
+        }
+        let recipe = Arc::new(recipe);
+        self.change.recipes.push((key, Arc::clone(&recipe)));
+        (recipe, changed)
     }
 
     /// Appends a group whose members have their ids.
     fn take(&mut self, group: Arc<Group>) {
-        let index = position_u32(self.next.groups.len());
-        for (position, &target) in group.members.targets.iter().enumerate() {
-            self.settle(target, Home { group: index, position: position_u32(position) });
+        let place = self.next.groups.len();
+        if self.previous.groups.get(place).is_none_or(|old| !Arc::ptr_eq(old, &group)) {
+            for (position, &target) in group.members.targets.iter().enumerate() {
+                let home = Home { group: position_u32(place), position: position_u32(position) };
+                self.settle(target, home);
+            }
         }
         let drain_end = group.members.first_drain_end();
         self.next.drain_end = self.next.drain_end.into_iter().chain(drain_end).min();
-        self.next.by_name.insert(group.config.name.as_str().into(), self.next.groups.len());
         self.next.groups.push(group);
-    }
-
-    fn recipe(&mut self, key: GroupKey, old: Option<&Group>, config: &GroupConfig) {
-        let recipe = config.health_check.recipe();
-        if old.is_none_or(|old| old.config.health_check.recipe() != recipe) {
-            self.change.recipes.push((key, Arc::new(recipe)));
-        }
     }
 
     fn settle(&mut self, target: TargetId, home: Home) {
         let homes = &mut self.next.homes;
         if homes.len() <= target.index() {
-            // A reload keeps most ids, so their number is a good guess for the rest.
-            homes.reserve(self.previous.homes.len().saturating_sub(homes.len()));
             homes.resize(target.index() + 1, Home::NONE);
         }
         homes[target.index()] = home;
     }
 
-    fn forget(&mut self, old: &Group, position: usize) {
-        let target = old.members.targets[position];
+    /// `target` is nobody's any more. Its group comes after this, so a member that took its place
+    /// in the list is not harmed.
+    fn forget(&mut self, target: TargetId) {
         self.freed.push(target.0);
-        if old.is_probed(position) {
-            self.change.remove.push(target);
-        }
+        self.next.homes[target.index()] = Home::NONE;
     }
 
     fn finish(mut self) -> (Registry, Change) {
+        self.next.places = places(&self.next.groups, self.previous);
         let mut keys = Vec::new();
+        let mut left = Vec::new();
         for old in &self.previous.groups {
-            if !self.next.by_name.contains_key(old.config.name.as_str()) {
+            if self.next.places.named(&old.config.name).is_none() {
                 keys.push(old.key.0);
                 self.change.deregistered += old.members.registered();
-                (0..old.members.len()).for_each(|position| self.forget(old, position));
+                old.members.targets.iter().for_each(|&target| self.forget(target));
+                left.push(Arc::clone(old));
             }
         }
-        self.next.homes.shrink_to_fit();
+        let homes = &mut self.next.homes;
+        let used = homes.iter().rposition(|home| *home != Home::NONE).map_or(0, |last| last + 1);
+        homes.truncate(used);
+        homes.shrink_to_fit();
+        self.next.twins = if self.rebuilt.is_empty() && left.is_empty() {
+            Arc::clone(&self.previous.twins)
+        } else {
+            Arc::new(Twins::of(&self.next, self.previous))
+        };
+        self.orders();
         self.ids.free(self.next.revision, self.freed, keys);
         (self.next, self.change)
     }
+
+    /// Which targets workers must let go of, and which they must take up.
+    fn orders(&mut self) {
+        let (next, previous) = (&self.next, self.previous);
+        let gone = self.freed.iter().map(|&id| TargetId(id));
+        let mut remove: Vec<_> = gone.filter(|&target| previous.is_led(target)).collect();
+        let mut add = Vec::new();
+        let rebuilt = self.rebuilt.iter().flat_map(|&place| &*next.groups[place].members.targets);
+        let twins = previous.twins.all_followers().chain(next.twins.all_followers());
+        let mut seen = HashSet::new();
+        // A leader's group may be one that stays as it is, and its followers' too.
+        let moved = twins.filter(|&target| !self.rebuilt_holds(target) && seen.insert(target));
+        for target in rebuilt.copied().chain(moved) {
+            match (previous.is_led(target), next.is_led(target)) {
+                (false, true) => add.extend(addition(next, target)),
+                (true, false) => remove.push(target),
+                (false, false) | (true, true) => {}
+            }
+        }
+        (self.change.add, self.change.remove) = (add, remove);
+    }
+
+    /// Whether `target` is a member of a group that was built anew, or of none.
+    fn rebuilt_holds(&self, target: TargetId) -> bool {
+        let home = self.next.homes.get(target.index()).copied().unwrap_or(Home::NONE);
+        home == Home::NONE || self.rebuilt.binary_search(&(home.group as usize)).is_ok()
+    }
+}
+
+/// Where `groups` stand; the very index of before where nothing moved.
+fn places(groups: &[Arc<Group>], previous: &Registry) -> Arc<Places> {
+    let same = |(a, b): (&Arc<Group>, &Arc<Group>)| {
+        Arc::ptr_eq(a, b) || (a.config.name == b.config.name && a.config.id == b.config.id)
+    };
+    if groups.len() == previous.groups.len() && groups.iter().zip(&previous.groups).all(same) {
+        return Arc::clone(&previous.places);
+    }
+    let place = |text: fn(&GroupConfig) -> &str| {
+        let keys = groups.iter().map(move |group| text(&group.config).into());
+        keys.enumerate().map(|(place, key)| (key, place)).collect()
+    };
+    Arc::new(Places { by_name: place(|c| &c.name), by_id: place(|c| &c.id) })
 }
 
 /// The settings of a group without its targets.
@@ -251,10 +316,9 @@ fn pack(
     Members::pack(seats.len(), entry, serials, old.next_serial(), zones)
 }
 
-fn addition(group: &Group, position: usize, target: TargetId) -> Addition {
+fn addition(registry: &Registry, target: TargetId) -> Option<Addition> {
+    let (group, position) = registry.home(target)?;
     let endpoint = group.members.endpoints[position];
     let hash = hash_target(&group.config.name, endpoint.socket_addr());
-    // Who knows better is the keeper, which has the state table.
-    let health = Health::default();
-    Addition { target, group: group.key, endpoint, hash, health }
+    Some(Addition { target, group: group.key, endpoint, hash })
 }

@@ -26,7 +26,7 @@ pub struct Refusal {
 pub fn mass_removal(old: &Registry, new: &Config) -> Result<(), Refusal> {
     let groups: HashMap<&str, &GroupConfig> =
         new.groups.iter().map(|group| (group.name.as_str(), group)).collect();
-    for old in &old.groups {
+    for old in old.groups.iter().filter(|group| group.is_of_file()) {
         let total = old.members.registered();
         if total < MASS_REMOVAL_TARGETS {
             continue;

@@ -134,23 +134,6 @@ impl Members {
         self.named(Id::parse(id))
     }
 
-    /// The position of the target with this given id (none: its address), and this endpoint. Looks
-    /// at `guess` first, so that a list in the order of registration costs one pass.
-    #[must_use]
-    pub fn locate(&self, id: Option<&str>, endpoint: Endpoint, guess: usize) -> Option<usize> {
-        let identity = identity::identity(id, endpoint);
-        let is_hit = guess < self.len() && self.identity(guess) == identity;
-        let position = if is_hit { Some(guess) } else { self.position_of(identity) };
-        // Another address under an old name is another target.
-        position.filter(|&position| self.endpoints[position] == endpoint)
-    }
-
-    /// The id that was given to the member at `position`; none: its id is its address.
-    #[must_use]
-    pub fn own_id(&self, position: usize) -> Option<&str> {
-        Some(self.given_id(position)).filter(|id| !id.is_empty())
-    }
-
     /// Whether the member at `position` runs.
     #[must_use]
     pub fn lifecycle(&self, position: usize) -> Lifecycle {
@@ -262,7 +245,7 @@ impl Members {
     /// What the member at `position` was packed from.
     pub(super) fn entry(&self, position: usize) -> Entry<'_> {
         Entry {
-            id: self.own_id(position),
+            id: Some(self.given_id(position)).filter(|id| !id.is_empty()),
             endpoint: self.endpoints[position],
             zone: self.zone_name(position),
             weight: self.weights[position],
@@ -271,8 +254,28 @@ impl Members {
         }
     }
 
-    /// The number of the next member that is registered.
-    pub(super) const fn next_serial(&self) -> u64 {
+    /// Whether any member was given an id.
+    #[must_use]
+    pub const fn has_ids(&self) -> bool {
+        !self.id_ends.is_empty()
+    }
+
+    /// The member at `position` as it would be configured.
+    #[must_use]
+    pub fn config(&self, position: usize) -> TargetConfig {
+        let entry = self.entry(position);
+        TargetConfig {
+            id: entry.id.map(Into::into),
+            endpoint: entry.endpoint,
+            zone: entry.zone.cloned(),
+            weight: Some(entry.weight),
+            lifecycle: entry.lifecycle,
+        }
+    }
+
+    /// The number of the next member that is registered: never one that somebody had.
+    #[must_use]
+    pub const fn next_serial(&self) -> u64 {
         self.next_serial
     }
 
@@ -283,7 +286,8 @@ impl Members {
 
     /// What a target is known by within its group: its id and traffic port.
     pub(super) fn identity(&self, position: usize) -> Identity<'_> {
-        identity::identity(self.own_id(position), self.endpoints[position])
+        let given = Some(self.given_id(position)).filter(|id| !id.is_empty());
+        identity::identity(given, self.endpoints[position])
     }
 
     /// The position of the target with this identity. O(log n).

@@ -7,15 +7,19 @@ mod guard;
 mod ids;
 mod matching;
 mod members;
+mod plan;
 mod seating;
+mod twins;
+mod uses;
 
 pub use guard::{Refusal, mass_removal};
 pub use ids::IdAllocator;
 pub use members::{Member, Members};
+pub use plan::{Next, Plan, Restored};
+pub use twins::Twins;
 
-use crate::config::{GroupConfig, Lifecycle};
+use crate::config::{GroupConfig, Lifecycle, ListenerConfig, LoadBalancerConfig, Source};
 use crate::endpoint::Endpoint;
-use crate::health::Health;
 use crate::recipe::Recipe;
 use crate::report::TargetId;
 use crate::time::Instant;
@@ -36,19 +40,46 @@ pub struct Home {
     pub position: u32,
 }
 
-/// All groups and targets at one moment.
+/// All objects at one moment.
 #[derive(Debug, Default)]
 pub struct Registry {
     /// Counts registries; the first one is 1.
     pub revision: u64,
-    /// In file order.
+    /// Those of the file in its order, then the others in the order in which they were made.
+    pub load_balancers: Arc<[LoadBalancerConfig]>,
+    /// In the same order.
+    pub listeners: Arc<[ListenerConfig]>,
+    /// In the same order.
     pub groups: Vec<Arc<Group>>,
-    /// Place in `groups` by name.
-    pub by_name: HashMap<Box<str>, usize>,
+    /// Where each group stands.
+    pub places: Arc<Places>,
     /// By [`TargetId`].
     pub homes: Vec<Home>,
+    /// Which targets are probed once for several groups.
+    pub twins: Arc<Twins>,
     /// When the first target that drains is gone; none where none drains.
     pub drain_end: Option<Instant>,
+}
+
+/// Where groups stand in [`Registry::groups`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    by_name: HashMap<Box<str>, usize>,
+    by_id: HashMap<Box<str>, usize>,
+}
+
+impl Places {
+    /// The place of the group with this name.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<usize> {
+        self.by_name.get(name).copied()
+    }
+
+    /// The place of the group with this name; else of that with this id.
+    #[must_use]
+    pub fn of(&self, name: &str) -> Option<usize> {
+        self.by_name.get(name).or_else(|| self.by_id.get(name)).copied()
+    }
 }
 
 /// One group with its members.
@@ -56,9 +87,13 @@ pub struct Registry {
 pub struct Group {
     /// Its key for the workers.
     pub key: GroupKey,
+    /// The registry's revision at which these settings began to hold.
+    pub changed: u64,
     /// Settings, without the targets (that list is empty here: members hold them).
     pub config: GroupConfig,
-    /// Whether a listener forwards to it, or the file mentions none at all.
+    /// Its health check as workers use it.
+    pub recipe: Arc<Recipe>,
+    /// Whether a listener forwards to it, or it needs none (DESIGN 5.5).
     pub in_use: bool,
     /// Zones that its load balancers enable; none: all.
     pub zones: Option<Vec<Box<str>>>,
@@ -67,10 +102,32 @@ pub struct Group {
 }
 
 impl Registry {
-    /// The group called `name`.
+    /// The group with this name; else that with this id.
     #[must_use]
     pub fn group(&self, name: &str) -> Option<&Arc<Group>> {
-        self.by_name.get(name).map(|&index| &self.groups[index])
+        self.places.of(name).map(|place| &self.groups[place])
+    }
+
+    /// The load balancer with this name; else that with this id.
+    #[must_use]
+    pub fn load_balancer(&self, name: &str) -> Option<&LoadBalancerConfig> {
+        let all = &self.load_balancers;
+        all.iter().find(|lb| lb.name == name).or_else(|| all.iter().find(|lb| lb.id == name))
+    }
+
+    /// The listener with this name; else that with this id.
+    #[must_use]
+    pub fn listener(&self, name: &str) -> Option<&ListenerConfig> {
+        let all = &self.listeners;
+        let by_name = all.iter().find(|listener| listener.name == name);
+        by_name.or_else(|| all.iter().find(|listener| listener.id == name))
+    }
+
+    /// Whether a worker probes `target`: it may be probed, and follows nobody.
+    #[must_use]
+    pub fn is_led(&self, target: TargetId) -> bool {
+        self.home(target).is_some_and(|(group, position)| group.is_probed(position))
+            && self.twins.leader(target).is_none()
     }
 
     /// The group and position of the target in place `target` of the state table; none where the
@@ -95,6 +152,12 @@ impl Home {
 }
 
 impl Group {
+    /// Whether it is from the configuration file, which the API cannot change.
+    #[must_use]
+    pub fn is_of_file(&self) -> bool {
+        self.config.origin.source == Source::File
+    }
+
     /// Whether the member at `position` is probed: only what could show healthy, unhealthy or
     /// initial is (DESIGN 3.2).
     #[must_use]
@@ -134,6 +197,4 @@ pub struct Addition {
     pub endpoint: Endpoint,
     /// [`crate::rng::hash_target`] of its group and traffic endpoint: shard and phase.
     pub hash: u64,
-    /// What its worker goes on from.
-    pub health: Health,
 }

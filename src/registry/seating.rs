@@ -9,6 +9,8 @@ use super::matching;
 use super::members::{Entry, Members, position_u32};
 use crate::config::{GroupConfig, TargetConfig};
 use crate::time::Instant;
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 /// The members of the next group in their order.
 #[derive(Debug, Default)]
@@ -68,6 +70,68 @@ impl Seating {
         for (position, configured) in configured.into_iter().enumerate() {
             let drain_end = drain_end.filter(|_| !is_named[position]);
             seating.keep(old, position, configured, drain_end, now);
+        }
+        seating.add(fresh);
+        seating
+    }
+
+    /// Of a group whose members stay as they are.
+    pub(super) fn unchanged(old: &Members) -> Self {
+        Self::edited(old, &[], &[], Duration::ZERO, Instant::ZERO)
+    }
+
+    /// Of a group out of the store: nobody is new, and some drain.
+    pub(super) fn restored(drains_until: &[Option<Instant>]) -> Self {
+        let seat = |(place, &drains_until): (usize, _)| Seat {
+            configured: position_u32(place),
+            before: NOWHERE,
+            drains_until,
+        };
+        let registered = drains_until.iter().filter(|end| end.is_none()).count();
+        let seats = drains_until.iter().enumerate().map(seat).collect();
+        Self { seats, registered, ..Self::default() }
+    }
+
+    /// Of the group with the members `old`, to which `register` come and from which those at the
+    /// positions `deregister` (ascending) go; everybody else stays as they are.
+    pub(super) fn edited(
+        old: &Members,
+        register: &[TargetConfig],
+        deregister: &[u32],
+        delay: Duration,
+        now: Instant,
+    ) -> Self {
+        let mut seating = Self::default();
+        let mut fresh = Vec::new();
+        let mut configured = HashMap::new();
+        let mut replaced = HashSet::new();
+        let found = matching::positions(old, register);
+        for ((place, target), position) in register.iter().enumerate().zip(found) {
+            match position.map(|position| position as usize) {
+                Some(position) if old.endpoints[position] == target.endpoint => {
+                    configured.insert(position, position_u32(place));
+                }
+                // Another address under an old name is another target.
+                Some(position) => {
+                    replaced.insert(position);
+                    fresh.push(place);
+                }
+                None => fresh.push(place),
+            }
+        }
+        let drain_end = Some(now + delay).filter(|&end| end > now);
+        let mut leaving = deregister.iter().peekable();
+        for position in 0..old.len() {
+            let leaves = leaving.next_if_eq(&&position_u32(position)).is_some();
+            if leaves || replaced.contains(&position) {
+                let drain_end = drain_end.filter(|_| leaves);
+                seating.keep(old, position, NOWHERE, drain_end, now);
+            } else if let Some(&place) = configured.get(&position) {
+                seating.keep(old, position, place, None, now);
+            } else {
+                let (before, drains_until) = (position_u32(position), old.drains_until(position));
+                seating.seats.push(Seat { configured: NOWHERE, before, drains_until });
+            }
         }
         seating.add(fresh);
         seating

@@ -24,7 +24,6 @@ use crate::time::Instant;
 use crate::wall::Moment;
 use arc_swap::ArcSwap;
 use record::Record;
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -38,8 +37,6 @@ pub struct View {
     pub registry: Arc<Registry>,
     /// By place in `registry.groups`.
     pub sets: Vec<Arc<GroupSets>>,
-    /// Place in `registry.groups` by group id.
-    pub by_id: HashMap<Box<str>, usize>,
     /// When it was installed.
     pub installed: Instant,
 }
@@ -48,9 +45,8 @@ impl View {
     /// The group called `name`, or whose id that is, with its sets.
     #[must_use]
     pub fn group(&self, name: &str) -> Option<(&Arc<Group>, &Arc<GroupSets>)> {
-        let by_name = self.registry.by_name.get(name);
-        let index = *by_name.or_else(|| self.by_id.get(name))?;
-        Some((self.registry.groups.get(index)?, self.sets.get(index)?))
+        let place = self.registry.places.of(name)?;
+        Some((self.registry.groups.get(place)?, self.sets.get(place)?))
     }
 }
 
@@ -158,10 +154,10 @@ impl StateTable {
         }
     }
 
-    /// Takes over what is remembered of `target` from before this run.
-    pub(crate) fn restore(&self, target: TargetId, known: &Reading) {
-        if let Some(record) = self.record(target) {
-            record.restore(known, self.epoch);
+    /// Makes `target` known as `leader` is.
+    pub(crate) fn copy(&self, leader: TargetId, target: TargetId) {
+        if let Some((leader, target)) = self.record(leader).zip(self.record(target)) {
+            target.copy(leader);
         }
     }
 

@@ -11,7 +11,7 @@ fn ids(json: &Value) -> Vec<String> {
 }
 
 /// All pages from `query` on; `between` is done after each.
-async fn walk(world: &mut World, query: &str, mut between: impl FnMut(&mut World)) -> Vec<String> {
+async fn walk(world: &World, query: &str, mut between: impl FnMut(&World)) -> Vec<String> {
     let (mut all, mut cursor) = (Vec::new(), String::new());
     loop {
         let json = world.get(&format!("/v1/groups/big/targets?{query}{cursor}")).await.json();
@@ -30,16 +30,16 @@ fn big(positions: impl Iterator<Item = usize>) -> Vec<String> {
 
 #[tokio::test]
 async fn pages_cover_a_group_once_and_in_order_whatever_their_size() {
-    let mut world = World::start();
+    let world = World::start();
     for limit in [7, 1_000, 4_095, 4_096, 10_000] {
-        let all = walk(&mut world, &format!("limit={limit}"), |_| ()).await;
+        let all = walk(&world, &format!("limit={limit}"), |_| ()).await;
         assert_eq!(all, big(0..4_096), "{limit}");
     }
-    let sick = walk(&mut world, "state=unhealthy&limit=9", |_| ()).await;
+    let sick = walk(&world, "state=unhealthy&limit=9", |_| ()).await;
     assert_eq!(sick, big((99..4_096).step_by(100)));
-    let coded = walk(&mut world, "code=L4CON&limit=40", |_| ()).await;
+    let coded = walk(&world, "code=L4CON&limit=40", |_| ()).await;
     assert_eq!(coded, sick);
-    assert!(walk(&mut world, "code=L4CON&state=healthy", |_| ()).await.is_empty());
+    assert!(walk(&world, "code=L4CON&state=healthy", |_| ()).await.is_empty());
 }
 
 #[tokio::test]
@@ -54,9 +54,9 @@ async fn a_long_page_comes_in_pieces_and_a_short_one_with_its_length() {
 
 #[tokio::test]
 async fn targets_that_change_their_state_between_pages_move_no_other() {
-    let mut world = World::start();
+    let world = World::start();
     let mut next = 0;
-    let seen = walk(&mut world, "state=unhealthy&limit=5", |world| {
+    let seen = walk(&world, "state=unhealthy&limit=5", |world| {
         // One that was on a page already recovers.
         let target = world.target("big", next * 100 + 99);
         let ok = Outcome::plain(Code::L4Ok);
@@ -69,9 +69,9 @@ async fn targets_that_change_their_state_between_pages_move_no_other() {
 
 #[tokio::test]
 async fn pages_miss_and_repeat_nobody_who_stays_whatever_comes_and_goes_between_them() {
-    let mut world = World::start();
+    let world = World::start();
     let mut pages = 0;
-    let seen = walk(&mut world, "limit=100", |world| {
+    let seen = walk(&world, "limit=100", |world| {
         pages += 1;
         match pages {
             // The first 112 leave, the page's last target among them.
@@ -94,7 +94,7 @@ async fn pages_miss_and_repeat_nobody_who_stays_whatever_comes_and_goes_between_
 
 #[tokio::test]
 async fn a_cursor_whose_target_was_the_last_one_ends_the_listing() {
-    let mut world = World::start();
+    let world = World::start();
     let first = world.get("/v1/groups/big/targets?limit=100").await.json();
     world.install_with_big(r#"["127.1.0.0", "127.1.0.1"]"#);
     let cursor = first["next_cursor"].as_str().unwrap();
@@ -140,7 +140,7 @@ async fn counts_of_the_summary_add_up_and_events_page_through() {
 
 #[tokio::test]
 async fn a_long_list_of_groups_comes_whole() {
-    let mut world = World::start();
+    let world = World::start();
     let group = |n| format!("[[group]]\nname = \"g{n}\"\ntargets = [\"127.9.0.1:80\"]\n");
     for count in [0, 1, 128, 129, 300] {
         world.install(&(0..count).map(group).collect::<String>());

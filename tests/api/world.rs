@@ -2,11 +2,12 @@
 //! its own.
 
 use ringcheck::api::{
-    ApiState, LastReload, ReloadError, ReloadFuture, ReloadHandle, ReloadSummary, SocketFile, bind,
-    serve,
+    ApiState, LastReload, Parts, ReloadError, ReloadFuture, ReloadHandle, ReloadSummary,
+    SocketFile, bind, serve,
 };
 use ringcheck::collector::Collector;
 use ringcheck::config;
+use ringcheck::edit::{Edit, EditFuture, Edits, Judge};
 use ringcheck::health::Observed;
 use ringcheck::outcome::{Cause, Code, Detail, Outcome};
 use ringcheck::registry::{IdAllocator, Registry};
@@ -103,11 +104,11 @@ const SICK: &str = r#"[
 
 /// See the module's head.
 pub(crate) struct World {
-    pub(crate) collector: Collector,
+    pub(crate) collector: Arc<Mutex<Collector>>,
     pub(crate) table: Arc<StateTable>,
     pub(crate) reloads: Arc<Reloads>,
     pub(crate) socket: PathBuf,
-    ids: IdAllocator,
+    ids: Arc<Mutex<IdAllocator>>,
     dir: tempfile::TempDir,
     stop: Option<oneshot::Sender<()>>,
     server: JoinHandle<()>,
@@ -140,6 +141,29 @@ impl ReloadHandle for Reloads {
     }
 }
 
+/// Carries edits out as the keeper does, but for the store and the workers.
+struct Keeper {
+    collector: Arc<Mutex<Collector>>,
+    ids: Arc<Mutex<IdAllocator>>,
+    table: Arc<StateTable>,
+    judge: Judge,
+}
+
+impl Edits for Keeper {
+    fn apply(&self, edit: Edit) -> EditFuture<'_> {
+        let now = NOW + Duration::from_millis(1);
+        let registry = Arc::clone(&self.table.view().registry);
+        let judged = self.judge.judge(&registry, edit, &mut self.ids.lock().unwrap(), now);
+        Box::pin(async move {
+            let judged = judged?;
+            if let Some(step) = judged.step {
+                self.collector.lock().unwrap().install(step.registry, now).unwrap();
+            }
+            Ok(judged.done)
+        })
+    }
+}
+
 impl World {
     /// The world as CONFIG has it, with some of every state, and the API on its socket.
     pub(crate) fn start() -> Self {
@@ -148,6 +172,7 @@ impl World {
         std::fs::write(dir.path().join("sick.json"), SICK).unwrap();
         let table = Arc::new(StateTable::new(10_000, Instant::from_millis(1_000)));
         let collector = Collector::new(Arc::clone(&table), 2, Instant::from_millis(1_000));
+        let (collector, ids) = (Arc::new(Mutex::new(collector)), Arc::default());
         let reloads = Arc::new(Reloads::default());
         let socket = dir.path().join("api.sock");
         let (listener, file) = bind(&socket, 0o600, None).unwrap();
@@ -155,14 +180,21 @@ impl World {
         let reload: Arc<dyn ReloadHandle> = reloads.clone();
         let clocks = || (NOW, NOW_WALL_MS);
         let name = "/etc/ringcheck.toml".to_owned();
-        let state = Arc::new(ApiState::with_clocks(Arc::clone(&table), reload, name, clocks));
+        let edits = Arc::new(Keeper {
+            collector: Arc::clone(&collector),
+            ids: Arc::clone(&ids),
+            table: Arc::clone(&table),
+            judge: Judge { file: name.clone(), targets_max: 6_000 },
+        });
+        let table_of_api = Arc::clone(&table);
+        let parts = Parts { table: table_of_api, reload, edits, file: name, clocks };
+        let state = Arc::new(ApiState::new(parts));
         let (stop, stopped) = oneshot::channel();
         let server = tokio::spawn(serve(listener, state, async {
             let _ = stopped.await;
         }));
-        let ids = IdAllocator::default();
         let stop = Some(stop);
-        let mut world =
+        let world =
             Self { collector, table, reloads, socket, ids, dir, stop, server, _file: file };
         world.install(CONFIG);
         world.fill();
@@ -170,19 +202,19 @@ impl World {
     }
 
     /// Reloads with `text` as the configuration.
-    pub(crate) fn install(&mut self, text: &str) {
+    pub(crate) fn install(&self, text: &str) {
         let path = self.dir.path().join("ringcheck.toml");
         std::fs::write(&path, text).unwrap();
         let config = config::load(&path).unwrap();
         let view = self.table.view();
         let previous = (view.registry.revision > 0).then_some(&*view.registry);
         let now = Instant::from_millis(2_000);
-        let registry = Registry::build(&config, previous, &mut self.ids, now).0;
-        self.collector.install(Arc::new(registry), now).unwrap();
+        let registry = Registry::build(&config, previous, &mut self.ids.lock().unwrap(), now).0;
+        self.collector.lock().unwrap().install(Arc::new(registry), now).unwrap();
     }
 
     /// The configuration with these targets of `big` for its range; who leaves does not drain.
-    pub(crate) fn install_with_big(&mut self, targets: &str) {
+    pub(crate) fn install_with_big(&self, targets: &str) {
         let at_once = format!("{targets}\nderegistration_delay = \"0s\"");
         self.install(&CONFIG.replace("[\"127.1.0.0/20\"]", &at_once));
     }
@@ -193,9 +225,9 @@ impl World {
     }
 
     /// Takes reports in as worker 0.
-    pub(crate) fn report(&mut self, reports: Vec<Report>) {
+    pub(crate) fn report(&self, reports: Vec<Report>) {
         let batch = Batch { worker: 0, revision: 1, reports, stats: None };
-        self.collector.apply(batch, NOW);
+        self.collector.lock().unwrap().apply(batch, NOW);
     }
 
     /// Ends the API as a stop of the daemon does; the socket's file goes with the world.
@@ -240,7 +272,7 @@ impl World {
         Answer::parse(&self.exchange(format!("{head}{body}").as_bytes()).await)
     }
 
-    fn fill(&mut self) {
+    fn fill(&self) {
         let web: Vec<TargetId> = (0..10).map(|position| self.target("web", position)).collect();
         let mismatch = Outcome {
             code: Code::L7Sts,
@@ -280,11 +312,14 @@ impl World {
         for worker in 0..2 {
             let reports = if worker == 0 { std::mem::take(&mut reports) } else { Vec::new() };
             let stats = Some(Box::new(stats.clone()));
-            self.collector.apply(Batch { worker, revision: 1, reports, stats }, NOW);
+            self.collector
+                .lock()
+                .unwrap()
+                .apply(Batch { worker, revision: 1, reports, stats }, NOW);
         }
         // The second batch came within the same second as the first, so its figures wait for a
         // tick.
-        self.collector.tick(NOW + Duration::from_secs(1));
+        self.collector.lock().unwrap().tick(NOW + Duration::from_secs(1));
     }
 }
 
