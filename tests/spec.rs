@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 use ringcheck::check::http::{Method, Version};
 use ringcheck::config::{
-    CheckPort, CheckProtocol, HealthCheck, HealthCheckSpec, Protocol, Rules, Wrong, from_json,
+    CheckPort, CheckProtocol, GroupConfig, GroupSpec, HealthCheck, HealthCheckSpec, Lifecycle,
+    Origin, Protocol, Rules, Wrong, from_json, target_body,
 };
 use ringcheck::recipe::{Close, Handshake};
 use std::time::Duration;
@@ -319,6 +320,229 @@ proptest! {
             let mut all = HealthCheckSpec::of(&check);
             all.overlay(HealthCheckSpec { protocol, ..HealthCheckSpec::default() });
             prop_assert!(all.build(rules).is_ok(), "{:?} {:?}", rules, all.build(rules));
+        }
+    }
+}
+
+fn group(json: &str) -> Result<GroupConfig, String> {
+    let spec: GroupSpec = from_json(json.as_bytes())?;
+    spec.build("web", "tg-1".into(), Origin::default()).map_err(|violation| violation.to_string())
+}
+
+#[test]
+fn a_group_is_made_of_its_settings() {
+    let default = group("{}").unwrap();
+    assert_eq!((&*default.name, &*default.id, default.rules), ("web", "tg-1", Rules::Classic));
+    assert_eq!((default.port, default.deregistration_delay), (None, seconds(300)));
+    let json = r#"{"rules":"alibaba","port":80,"deregistration_delay":"1h",
+        "health_check":{"protocol":"HTTP","interval":"50s"}}"#;
+    let made = group(json).unwrap();
+    assert_eq!((made.rules, made.port), (Rules::Alibaba, Some(80)));
+    assert_eq!(
+        (made.deregistration_delay, made.health_check.interval),
+        (seconds(3_600), seconds(50))
+    );
+    // What is shown makes the same group again.
+    let shown = serde_json::to_string(&GroupSpec::of(&made)).unwrap();
+    let again = group(&shown).unwrap();
+    assert_eq!((again.rules, again.health_check), (made.rules, made.health_check));
+    assert_eq!((again.port, again.deregistration_delay), (Some(80), seconds(3_600)));
+    assert_eq!(serde_json::to_string(&GroupSpec::default()).unwrap(), "{}");
+    assert!(group(r#"{"health_check":null,"port":null}"#).is_ok());
+}
+
+#[test]
+fn groups_are_merged_by_key() {
+    let json = r#"{"rules":"free","port":80,"health_check":{"interval":"1s","timeout":"2s"}}"#;
+    let mut all = GroupSpec::of(&group(json).unwrap());
+    all.overlay(from_json(br#"{"port":81,"health_check":{"timeout":"3s"}}"#).unwrap());
+    let made = all.build("web", "tg-1".into(), Origin::default()).unwrap();
+    assert_eq!((made.port, made.rules), (Some(81), Rules::Free));
+    assert_eq!((made.health_check.interval, made.health_check.timeout), (seconds(1), seconds(3)));
+    all.overlay(from_json(br#"{"rules":"classic"}"#).unwrap());
+    let error = all.build("web", "tg-1".into(), Origin::default()).unwrap_err().to_string();
+    assert!(error.starts_with("interval \"1s\" is outside rules \"classic\"; "), "{error}");
+}
+
+#[test]
+fn a_group_that_cannot_be_is_refused_in_one_line() {
+    for (json, line) in [
+        (r#"{"prot":80}"#, "unknown key \"prot\", group; did you mean \"port\"?"),
+        (r#"{"port":0}"#, "port 0 is out of range, group; allowed: 1 to 65535"),
+        (
+            r#"{"rules":"clasic"}"#,
+            "rules \"clasic\" is not known, group; did you mean \"classic\"?",
+        ),
+        (
+            r#"{"deregistration_delay":"3601s"}"#,
+            "deregistration_delay \"3601s\" is out of range; allowed: 0s to 1h",
+        ),
+        (
+            r#"{"health_check":{"pth":"/"}}"#,
+            "unknown key \"pth\", health_check; did you mean \"path\"?",
+        ),
+        (
+            r#"{"health_check":{"interval":"5s"}}"#,
+            "interval \"5s\" is outside rules \"classic\"; allowed: 10s or 30s; \
+             rules = \"free\" would allow it",
+        ),
+    ] {
+        assert_eq!(group(json).unwrap_err(), line, "{json}");
+    }
+    let spec = GroupSpec::default();
+    for name in ["", "a\nb", &"x".repeat(256)] {
+        let error = spec.build(name, "tg-1".into(), Origin::default()).unwrap_err();
+        assert_eq!(error.setting, "name");
+    }
+}
+
+#[test]
+fn a_body_holds_targets() {
+    let body = br#"{"targets":[
+        {"address":"10.0.0.1"},
+        {"id":"i-1","address":"10.0.0.2","port":81,"zone":"a","weight":7,"lifecycle":"stopped"}
+    ]}"#;
+    let all = target_body::targets(body, Some(80), 2).unwrap();
+    assert_eq!(all[0].endpoint.to_string(), "10.0.0.1:80");
+    assert_eq!((all[0].id.as_deref(), all[0].weight), (None, None));
+    assert_eq!((all[1].id.as_deref(), all[1].zone.as_deref()), (Some("i-1"), Some("a")));
+    assert_eq!((all[1].weight, all[1].lifecycle), (Some(7), Lifecycle::Stopped));
+    assert_eq!(target_body::targets(br#"{"targets":[]}"#, None, 0).unwrap(), []);
+
+    let cure = r#"write {"targets":[{"address":"10.0.0.1","port":80}]}"#;
+    let one = r#"{"address":"10.0.0.1"}"#;
+    for (body, line) in [
+        (
+            format!(r#"{{"targets":[{one},{{"address":"10.0.0.2","port":0}}]}}"#),
+            "port 0 is not allowed, targets[1].port; allowed: 1 to 65535, without quotes",
+        ),
+        (
+            format!(r#"{{"targets":[{one},{{"address":"10.0.0.2","wieght":0}}]}}"#),
+            "unknown key \"wieght\", targets[1]; did you mean \"weight\"?",
+        ),
+        (
+            format!(r#"{{"targets":[{one},{{"address":"10.0.0.2"}},{one}]}}"#),
+            "target 10.0.0.1:80 is given twice, targets[2]; \
+             it is also in targets[0]; remove one of them",
+        ),
+        (
+            format!(r#"{{"targets":[{one},{{"port":1}}]}}"#),
+            "target without address, targets[1]; add \"address\"",
+        ),
+        (
+            format!(r#"{{"targets":[{one},{{"address":"web1"}}]}}"#),
+            "target \"web1\" is a name, targets[1].address; \
+             targets are addresses; write the address that the name resolves to",
+        ),
+        (
+            format!(r#"{{"targets":[{one},{one},{one},{one}]}}"#),
+            "more than 3 targets, targets[3]; send fewer at a time",
+        ),
+        ("{}".to_owned(), &format!("no targets, body; {cure}")),
+        (
+            format!(r#"{{"target":[{one}]}}"#),
+            "unknown key \"target\", body; did you mean \"targets\"?",
+        ),
+        (
+            format!("[{one}]"),
+            &format!(
+                "invalid type: sequence, expected an object with targets, \
+                 body, line 1 column 0; {cure}"
+            ),
+        ),
+        (
+            r#"{"targets":[1]}"#.to_owned(),
+            &format!(
+                "invalid type: integer `1`, expected an object with an address, \
+                 body, line 1 column 13; {cure}"
+            ),
+        ),
+        (
+            format!(r#"{{"targets":[{one}"#),
+            &format!("body ends while parsing a list, body, line 1 column 34; {cure}"),
+        ),
+    ] {
+        let error = target_body::targets(body.as_bytes(), Some(80), 3).unwrap_err();
+        assert_eq!(error.to_string(), line, "{body}");
+    }
+    let error = target_body::targets(br#"{"targets":[{"address":"::1"}]}"#, None, 1).unwrap_err();
+    let line = "target ::1 has no port, targets[0]; write it with a port, or set port in the group";
+    assert_eq!(error.to_string(), line);
+}
+
+#[test]
+fn a_body_holds_names_of_targets() {
+    let body =
+        br#"{"targets":[{"id":"i-1"},{"address":"::ffff:10.0.0.1","port":80},{"id":"i-1"}]}"#;
+    let names = target_body::names(body, 3).unwrap();
+    let shape: Vec<_> = names.iter().map(|name| (&*name.id, name.port)).collect();
+    assert_eq!(shape, [("i-1", None), ("10.0.0.1", Some(80)), ("i-1", None)]);
+    for (body, line) in [
+        (
+            r#"{"targets":[{"id":"a","address":"10.0.0.1"}]}"#,
+            "target with id and address, targets[0]; name it by one of them",
+        ),
+        (
+            r#"{"targets":[{"id":"a"},{"port":80}]}"#,
+            "target without id, targets[1]; add \"id\" or \"address\"",
+        ),
+        (
+            r#"{"targets":[{"id":"a","port":"80"}]}"#,
+            "port \"80\" is not allowed, targets[0].port; allowed: 1 to 65535, without quotes",
+        ),
+        (
+            r#"{"targets":[{"id":"a","zone":"b"}]}"#,
+            "unknown key \"zone\", targets[0]; allowed: id, address, port",
+        ),
+        (
+            r#"{"targets":[{"id":"a"},{"id":"b"},{"id":"c"},{"id":"d"}]}"#,
+            "more than 3 targets, targets[3]; send fewer at a time",
+        ),
+    ] {
+        let error = target_body::names(body.as_bytes(), 3).unwrap_err().to_string();
+        assert_eq!(error, line, "{body}");
+    }
+}
+
+#[test]
+fn a_long_text_is_not_repeated() {
+    let long = "x; ".repeat(1_000_000);
+    for json in [
+        format!(r#"{{"health_check":"{long}"}}"#),
+        format!(r#"{{"rules":"{long}"}}"#),
+        format!(r#"{{"{long}":1}}"#),
+        format!(r#""{long}""#),
+        format!(r#"{{"targets":["{long}"]}}"#),
+        format!(r#"{{"targets":"{long}"}}"#),
+        format!(r#"{{"targets":[{{"id":"{long}"}}]}}"#),
+        format!(r#"{{"targets":[{{"address":"{long}"}}]}}"#),
+        format!(r#"{{"targets":{}"#, "[".repeat(1_000_000)),
+        format!(r#"{{"health_check":{}"#, "{\"a\":".repeat(1_000_000)),
+    ] {
+        for error in [
+            from_json::<GroupSpec>(json.as_bytes()).unwrap_err(),
+            target_body::targets(json.as_bytes(), None, 10).unwrap_err().to_string(),
+            target_body::names(json.as_bytes(), 10).unwrap_err().to_string(),
+        ] {
+            assert!(error.len() < 600, "{} {error:.300}", error.len());
+        }
+    }
+}
+
+proptest! {
+    /// Whatever a client sends, the answer is a list or one short line.
+    #[test]
+    fn a_body_of_rubbish_is_refused_in_one_line(
+        text in r#"([\[\]{}":,0-9a-f]|\{"targets":\[|\{"id":"|"port":|address|null|[^a]){0,30}"#,
+    ) {
+        let mut errors = Vec::new();
+        let error = target_body::targets(text.as_bytes(), None, 10).err();
+        errors.extend(error.map(|error| error.to_string()));
+        let error = target_body::names(text.as_bytes(), 10).err();
+        errors.extend(error.map(|error| error.to_string()));
+        errors.extend(from_json::<GroupSpec>(text.as_bytes()).err());
+        for error in errors {
+            prop_assert!(error.len() < 600 && !error.contains('\n'), "{}", error);
         }
     }
 }

@@ -46,6 +46,15 @@ impl Problem {
     }
 }
 
+/// What a library says of a text, which may repeat the text itself: the beginning, if it is long.
+pub(super) fn shortened(what: &str) -> String {
+    const CHARS_MAX: usize = 200;
+    match what.char_indices().nth(CHARS_MAX) {
+        None => what.to_owned(),
+        Some((end, _)) => format!("{}…", &what[..end]),
+    }
+}
+
 /// Text from a file as it is quoted in an error: whole if it is short, escaped, in quotes.
 pub(crate) fn quoted(text: &str) -> String {
     const CHARS_MAX: usize = 60;

@@ -6,10 +6,9 @@ use super::rules::Rules;
 use super::sections::Unique;
 use super::target_list::{Budget, TargetList};
 use super::targets::parse_target;
-use super::{GroupConfig, Origin, health_check, spec, target_file};
+use super::{GroupConfig, GroupSpec, Origin, health_check, spec, target_file};
 use crate::limits::GROUPS_MAX;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 const KEYS: [&str; 8] = [
     "name",
@@ -21,8 +20,6 @@ const KEYS: [&str; 8] = [
     "targets_file",
     "health_check",
 ];
-const DEREGISTRATION_DELAY: Duration = Duration::from_secs(300);
-const DEREGISTRATION_DELAY_MAX: Duration = Duration::from_secs(3_600);
 
 /// All groups of the file, with at most `targets_max` targets together.
 pub(super) fn read(
@@ -55,16 +52,18 @@ struct Reader<'d> {
 impl Reader<'_> {
     fn group(&mut self, section: &Section<'_>) -> Result<GroupConfig, ConfigError> {
         let (name, id) = self.unique.name_and_id(section)?;
-        let rules = section.get("rules").map_or(Ok(Rules::Classic), |setting| rules(&setting))?;
-        let delay =
-            |setting: Setting<'_>| setting.duration_in(Duration::ZERO..=DEREGISTRATION_DELAY_MAX);
-        let deregistration_delay =
-            section.get("deregistration_delay").map_or(Ok(DEREGISTRATION_DELAY), delay)?;
-        let port = section.get("port").map(|setting| setting.port()).transpose()?;
+        let rules = section.get("rules").map(|setting| rules(&setting)).transpose()?;
+        let mut spec = GroupSpec { rules, ..GroupSpec::default() };
+        for key in ["port", "deregistration_delay"] {
+            let Some(setting) = section.get(key) else { continue };
+            spec.set(key, &setting.scalar()).map_err(|violation| setting.violation(&violation))?;
+        }
+        let group = spec.build(&name, id, Origin::default());
+        let group = group.map_err(|violation| section.violation(&violation))?;
         let checks = section.section("health_check", "group.health_check", &spec::KEYS)?;
-        let health_check = health_check::read(&checks, rules)?;
+        let health_check = health_check::read(&checks, group.rules)?;
 
-        let mut list = TargetList::new(&self.doc.file, &name, port, &mut self.budget);
+        let mut list = TargetList::new(&self.doc.file, &name, group.port, &mut self.budget);
         if let Some(setting) = section.get("targets") {
             targets(&setting, &mut list)?;
         }
@@ -73,17 +72,7 @@ impl Reader<'_> {
             targets_files = files(&setting, &self.directory, &mut list)?;
         }
         let targets = list.finish()?;
-        Ok(GroupConfig {
-            name,
-            id,
-            rules,
-            deregistration_delay,
-            port,
-            health_check,
-            targets,
-            targets_files,
-            origin: Origin::default(),
-        })
+        Ok(GroupConfig { health_check, targets, targets_files, ..group })
     }
 }
 

@@ -216,8 +216,9 @@ impl Unique {
     }
 }
 
-/// An id that follows from the name, the same for ever.
-fn derived_id(prefix: &str, name: &str) -> String {
+/// An id that follows from the name, the same for ever: `tg-` and a hash for prefix `tg`.
+#[must_use]
+pub fn derived_id(prefix: &str, name: &str) -> String {
     let mut hash = 0xCBF2_9CE4_8422_2325_u64;
     for byte in name.bytes() {
         hash = mix(hash ^ u64::from(byte));

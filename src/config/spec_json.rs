@@ -2,7 +2,7 @@
 //! names the nearest one, and what is written is what the API shows and the store keeps.
 
 use super::duration;
-use super::error::{Problem, nearest, quoted};
+use super::error::{Problem, nearest, quoted, shortened};
 use super::scalar::Scalar;
 use super::spec::{
     CheckPort, CheckProtocol, HealthCheckSpec, KEYS, TRAFFIC_PORT, close_name, handshake_name,
@@ -20,11 +20,11 @@ pub fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
         let text = error.to_string();
         let place = format!(" at line {} column {}", error.line(), error.column());
         let what = text.strip_suffix(&place).unwrap_or(&text);
-        // What the readers of this module say has its cure; the rest is about the JSON itself.
-        if what.contains("; ") {
+        // What our readers say is short and has its cure; the rest is about the JSON.
+        if error.is_data() && !what.starts_with("invalid type: ") {
             return what.to_owned();
         }
-        let what = what.replace("EOF while", "text ends while");
+        let what = shortened(what).replace("EOF while", "text ends while");
         let place = format!("line {} column {}", error.line(), error.column());
         Problem::new(what, "write a JSON object").at(place).to_string()
     })

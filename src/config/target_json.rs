@@ -1,25 +1,21 @@
-//! Targets as JSON: an array of objects with `id`, `address`, `port`, `zone`, `weight`,
-//! `lifecycle`.
+//! Targets as JSON: an array of objects, alone in a targets file, or as `targets` in the body of a
+//! request.
 //!
-//! Read object by object, each handed out before the next one is read. Errors carry the line, and
-//! unknown keys the nearest one, so the objects are taken apart by hand.
+//! Read object by object, each handed out before the next one is read. Errors carry the line of the
+//! file or the index in the body, and unknown keys the nearest one, so the objects are taken apart
+//! by hand.
 
-use super::Lifecycle;
-use super::error::{ConfigError, Problem, nearest, quoted};
-use super::file::name_problem;
+use super::TargetName;
+use super::error::{ConfigError, Problem, nearest, quoted, shortened};
 use super::scalar::Scalar;
+use super::target_fields::{Element, NameFields, TargetFields};
 use super::target_file::{Counted, Entry, Take, cannot_read};
-use super::targets::{TargetRange, parse_target};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::cell::Cell;
 use std::fmt;
 use std::io::Read;
-use std::net::IpAddr;
 
-const KEYS: [&str; 6] = ["id", "address", "port", "zone", "weight", "lifecycle"];
-/// Weights that either vendor knows (AWS up to 999, Alibaba up to 100), and one more.
-const WEIGHT_MAX: u16 = 1_000;
-
+/// Hands out the targets of a file.
 pub(super) fn read(
     file: &str,
     source: Counted<'_, impl Read>,
@@ -27,37 +23,105 @@ pub(super) fn read(
     take: &mut Take<'_>,
 ) -> Result<(), ConfigError> {
     let mut json = serde_json::Deserializer::from_reader(source);
-    let mut list = List { file, line, take, error: None };
+    let mut list = List::<TargetFields> { place: Place::Line { file, line }, take, error: None };
     let result = (&mut list).deserialize(&mut json).and_then(|()| json.end());
     match (list.error, result) {
         (Some(error), _) => Err(error),
         (None, Ok(())) => Ok(()),
-        (None, Err(error)) => Err(json_error(file, line.get(), error)),
+        (None, Err(error)) if error.is_io() => Err(cannot_read(file, &error.into())),
+        (None, Err(error)) => {
+            let at = u32::try_from(error.line()).ok().filter(|&at| at > 0);
+            let cure = "write a JSON array of objects as {\"address\":\"10.0.0.1\",\"port\":80}";
+            let place = format!("{file}:{}", at.unwrap_or_else(|| line.get()));
+            Err(Problem::new(syntax(&error, "file"), cure).at(place))
+        }
     }
 }
 
-fn json_error(file: &str, line: u32, error: serde_json::Error) -> ConfigError {
-    if error.is_io() {
-        return cannot_read(file, &error.into());
+/// Hands out the targets of a body `{"targets":[…]}`, each with its index.
+pub(super) fn read_targets(
+    body: &[u8],
+    take: &mut dyn FnMut(Entry, u32) -> Result<(), ConfigError>,
+) -> Result<(), ConfigError> {
+    read_body::<TargetFields>(body, take)
+}
+
+/// Hands out the names of targets in a body `{"targets":[…]}`, each with its index.
+pub(super) fn read_names(
+    body: &[u8],
+    take: &mut dyn FnMut(TargetName, u32) -> Result<(), ConfigError>,
+) -> Result<(), ConfigError> {
+    read_body::<NameFields>(body, take)
+}
+
+fn read_body<E: Element>(body: &[u8], take: &mut TakeItem<'_, E::Item>) -> Result<(), ConfigError> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let index = Cell::new(0);
+    let mut list = List::<E> { place: Place::Index(&index), take, error: None };
+    let result = Body(&mut list).deserialize(&mut json).and_then(|()| json.end());
+    match (list.error, result) {
+        (Some(error), _) => Err(error),
+        (None, Ok(())) => Ok(()),
+        (None, Err(error)) => {
+            let place = format!("body, line {} column {}", error.line(), error.column());
+            Err(Problem::new(syntax(&error, "body"), E::BODY_CURE).at(place))
+        }
     }
+}
+
+/// What serde_json says is wrong with a text that is called `source`.
+fn syntax(error: &serde_json::Error, source: &str) -> String {
     let text = error.to_string();
-    let what =
-        text.split(" at line ").next().unwrap_or_default().replace("EOF while", "file ends while");
-    let at = u32::try_from(error.line()).ok().filter(|&line| line > 0).unwrap_or(line);
-    Problem::new(what, "write a JSON array of objects as {\"address\":\"10.0.0.1\",\"port\":80}")
-        .at(format!("{file}:{at}"))
+    let what = text.split(" at line ").next().unwrap_or_default();
+    shortened(what).replace("EOF while", &format!("{source} ends while"))
+}
+
+/// Who takes the elements, each with its mark.
+type TakeItem<'a, I> = dyn FnMut(I, u32) -> Result<(), ConfigError> + 'a;
+
+/// What errors call a place, by the mark that was set there.
+#[derive(Clone, Copy)]
+enum Place<'a> {
+    /// The mark is the line of a file.
+    Line { file: &'a str, line: &'a Cell<u32> },
+    /// The mark is the index of an element of the body.
+    Index(&'a Cell<u32>),
+}
+
+impl Place<'_> {
+    fn mark(self) -> u32 {
+        match self {
+            Self::Line { line: mark, .. } | Self::Index(mark) => mark.get(),
+        }
+    }
+
+    /// The place of `key`, or of the element as a whole.
+    fn at(self, mark: u32, key: Option<&str>) -> String {
+        match (self, key) {
+            (Self::Line { file, .. }, _) => format!("{file}:{mark}"),
+            (Self::Index(_), Some(key)) => format!("targets[{mark}].{key}"),
+            (Self::Index(_), None) => format!("targets[{mark}]"),
+        }
+    }
 }
 
 /// The array.
-struct List<'a, 't> {
-    file: &'a str,
-    line: &'a Cell<u32>,
-    take: &'a mut Take<'t>,
+struct List<'a, E: Element> {
+    place: Place<'a>,
+    take: &'a mut TakeItem<'a, E::Item>,
     /// The error that ended the reading, where it is not one of the JSON syntax.
     error: Option<ConfigError>,
 }
 
-impl<'de> DeserializeSeed<'de> for &mut List<'_, '_> {
+impl<E: Element> List<'_, E> {
+    /// Ends the reading with `error`.
+    fn stop<J: Error>(&mut self, error: ConfigError) -> J {
+        self.error = Some(error);
+        J::custom("stop")
+    }
+}
+
+impl<'de, E: Element> DeserializeSeed<'de> for &mut List<'_, E> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
@@ -65,7 +129,7 @@ impl<'de> DeserializeSeed<'de> for &mut List<'_, '_> {
     }
 }
 
-impl<'de> Visitor<'de> for &mut List<'_, '_> {
+impl<'de, E: Element> Visitor<'de> for &mut List<'_, E> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -73,15 +137,19 @@ impl<'de> Visitor<'de> for &mut List<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        while items.next_element_seed(Object(&mut *self))?.is_some() {}
+        while items.next_element_seed(Object(&mut *self))?.is_some() {
+            if let Place::Index(index) = self.place {
+                index.set(index.get().saturating_add(1));
+            }
+        }
         Ok(())
     }
 }
 
-/// One object of the array.
-struct Object<'a, 'b, 't>(&'a mut List<'b, 't>);
+/// The object around the array.
+struct Body<'l, 'a, E: Element>(&'l mut List<'a, E>);
 
-impl<'de> DeserializeSeed<'de> for Object<'_, '_, '_> {
+impl<'de, E: Element> DeserializeSeed<'de> for Body<'_, '_, E> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
@@ -89,7 +157,47 @@ impl<'de> DeserializeSeed<'de> for Object<'_, '_, '_> {
     }
 }
 
-impl<'de> Visitor<'de> for Object<'_, '_, '_> {
+impl<'de, E: Element> Visitor<'de> for Body<'_, '_, E> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with targets")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut pairs: A) -> Result<(), A::Error> {
+        let list = self.0;
+        let mut seen = false;
+        while let Some(key) = pairs.next_key::<String>()? {
+            if key != "targets" {
+                let what = format!("unknown key {}", quoted(&key));
+                let problem = Problem::new(what, nearest(&key, &["targets"]));
+                return Err(list.stop(problem.at("body")));
+            }
+            if std::mem::replace(&mut seen, true) {
+                let problem = Problem::new("key \"targets\" is given twice", "remove one of them");
+                return Err(list.stop(problem.at("body")));
+            }
+            pairs.next_value_seed(&mut *list)?;
+        }
+        if !seen {
+            return Err(list.stop(Problem::new("no targets", E::BODY_CURE).at("body")));
+        }
+        Ok(())
+    }
+}
+
+/// One object of the array.
+struct Object<'l, 'a, E: Element>(&'l mut List<'a, E>);
+
+impl<'de, E: Element> DeserializeSeed<'de> for Object<'_, '_, E> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_map(self)
+    }
+}
+
+impl<'de, E: Element> Visitor<'de> for Object<'_, '_, E> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -98,133 +206,25 @@ impl<'de> Visitor<'de> for Object<'_, '_, '_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut pairs: A) -> Result<(), A::Error> {
         let list = self.0;
-        let first_line = list.line.get();
-        let mut fields = Fields::default();
+        let place = list.place;
+        let first = place.mark();
+        let mut fields = E::default();
         while let Some(key) = pairs.next_key::<String>()? {
-            let line = list.line.get();
-            let value = pairs.next_value()?;
-            if let Err(problem) = fields.set(&key, value) {
-                return Err(stop(list, problem, line));
+            let mark = place.mark();
+            let value: Scalar = pairs.next_value()?;
+            let Some(&known) = E::KEYS.iter().find(|&&known| known == key) else {
+                let what = format!("unknown key {}", quoted(&key));
+                let problem = Problem::new(what, nearest(&key, E::KEYS));
+                return Err(list.stop(problem.at(place.at(mark, None))));
+            };
+            if let Err(problem) = fields.set(known, value) {
+                return Err(list.stop(problem.at(place.at(mark, Some(known)))));
             }
         }
-        let entry = match fields.finish() {
-            Ok(entry) => entry,
-            Err(problem) => return Err(stop(list, problem, first_line)),
+        let item = match fields.finish() {
+            Ok(item) => item,
+            Err(problem) => return Err(list.stop(problem.at(place.at(first, None)))),
         };
-        (list.take)(entry, first_line).map_err(|error| {
-            list.error = Some(error);
-            A::Error::custom("stop")
-        })
-    }
-}
-
-/// Ends the reading with `problem` in line `line`.
-fn stop<E: Error>(list: &mut List<'_, '_>, problem: Problem, line: u32) -> E {
-    list.error = Some(problem.at(format!("{}:{line}", list.file)));
-    E::custom("stop")
-}
-
-/// The values of an object, each checked for itself.
-#[derive(Default)]
-struct Fields {
-    id: Option<Box<str>>,
-    address: Option<IpAddr>,
-    port: Option<u16>,
-    zone: Option<String>,
-    weight: Option<u16>,
-    lifecycle: Option<Lifecycle>,
-}
-
-impl Fields {
-    fn set(&mut self, key: &str, value: Scalar) -> Result<(), Problem> {
-        if !KEYS.contains(&key) {
-            return Err(Problem::new(format!("unknown key {}", quoted(key)), nearest(key, &KEYS)));
-        }
-        if matches!(value, Scalar::Null) {
-            return Ok(());
-        }
-        let again = match key {
-            "id" => self.id.replace(value.name(key)?.into()).is_some(),
-            "address" => self.address.replace(value.address()?).is_some(),
-            "port" => self.port.replace(value.number_in(key, 1, u16::MAX)?).is_some(),
-            "zone" => self.zone.replace(value.name(key)?).is_some(),
-            "weight" => self.weight.replace(value.number_in(key, 0, WEIGHT_MAX)?).is_some(),
-            _ => self.lifecycle.replace(value.lifecycle()?).is_some(),
-        };
-        if again {
-            return Err(Problem::new(format!("key {key:?} is given twice"), "remove one of them"));
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> Result<Entry, Problem> {
-        let no_address = || Problem::new("target without address", "add \"address\"");
-        let address = self.address.ok_or_else(no_address)?;
-        let id = match self.id.as_deref().map(str::parse::<IpAddr>) {
-            Some(Ok(id)) if id.to_canonical() != address => {
-                let what = format!("id {:?} is another address than {address}", id.to_string());
-                return Err(Problem::new(what, "change the id, or leave it out"));
-            }
-            Some(Ok(_)) | None => None,
-            Some(Err(_)) => self.id,
-        };
-        Ok(Entry {
-            range: TargetRange::single(address, self.port),
-            id,
-            zone: self.zone,
-            weight: self.weight,
-            lifecycle: self.lifecycle.unwrap_or_default(),
-        })
-    }
-}
-
-impl Scalar {
-    fn wrong(&self, key: &str, cure: impl Into<String>) -> Problem {
-        Problem::new(format!("{key} {} is not allowed", self.shown()), cure)
-    }
-
-    fn name(self, key: &str) -> Result<String, Problem> {
-        match self {
-            Self::Text(text) if name_problem(&text).is_none() => Ok(text),
-            Self::Null | Self::Text(_) | Self::Number(_) | Self::Bool(_) | Self::Other(_) => {
-                Err(self.wrong(key, "use text of 1 to 255 printable characters"))
-            }
-        }
-    }
-
-    fn address(self) -> Result<IpAddr, Problem> {
-        let Self::Text(text) = &self else {
-            return Err(self.wrong("address", "write the address as text"));
-        };
-        if let Ok(address) = text.parse::<IpAddr>() {
-            return Ok(address.to_canonical());
-        }
-        match parse_target(text) {
-            Ok(_) => Err(self.wrong("address", "write one address alone, and \"port\" beside it")),
-            Err(problem) => Err(problem),
-        }
-    }
-
-    fn number_in(self, key: &str, least: u16, most: u16) -> Result<u16, Problem> {
-        let number = match &self {
-            Self::Number(number) => u16::try_from(*number).ok(),
-            Self::Null | Self::Text(_) | Self::Bool(_) | Self::Other(_) => None,
-        };
-        let in_range = number.filter(|number| (least..=most).contains(number));
-        in_range
-            .ok_or_else(|| self.wrong(key, format!("allowed: {least} to {most}, without quotes")))
-    }
-
-    fn lifecycle(self) -> Result<Lifecycle, Problem> {
-        let words = ["running", "stopped", "terminated"];
-        let Self::Text(word) = &self else {
-            return Err(self.wrong("lifecycle", format!("allowed: {}", words.join(", "))));
-        };
-        match word.as_str() {
-            "running" => Ok(Lifecycle::Running),
-            "stopped" => Ok(Lifecycle::Stopped),
-            "terminated" => Ok(Lifecycle::Terminated),
-            _ => Err(self.wrong("lifecycle", nearest(word, &words))),
-        }
+        (list.take)(item, first).map_err(|error| list.stop(error))
     }
 }

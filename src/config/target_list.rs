@@ -9,17 +9,31 @@ use super::targets::TargetRange;
 use crate::endpoint::Endpoint;
 use crate::limits::TARGETS_MAX;
 use std::collections::HashSet;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-/// How many targets all groups together may still have.
+/// How many targets all groups together, or one body, may still have.
 pub(super) struct Budget {
     most: usize,
     left: usize,
+    /// What to do where they are too many for a body.
+    body_cure: Option<&'static str>,
 }
 
 impl Budget {
+    /// Of all files, `engine.max_targets`.
     pub(super) const fn new(most: usize) -> Self {
-        Self { most, left: most }
+        Self { most, left: most, body_cure: None }
+    }
+
+    /// Of the body of a request.
+    pub(super) const fn of_body(most: usize) -> Self {
+        Self { most, left: most, body_cure: Some("send fewer at a time") }
+    }
+
+    /// Takes one target.
+    pub(super) fn take_one(&mut self) -> Result<(), Problem> {
+        self.take(TargetRange::single(Ipv4Addr::UNSPECIFIED.into(), None))
     }
 
     fn take(&mut self, range: TargetRange) -> Result<(), Problem> {
@@ -30,6 +44,9 @@ impl Budget {
                 1 => format!("more than {} targets", self.most),
                 _ => format!("range {range} has {count} addresses, {} are left", self.left),
             };
+            if let Some(cure) = self.body_cure {
+                return Err(Problem::new(what, cure));
+            }
             let needed = (self.most - self.left) as u128;
             let can_raise = needed.saturating_add(count) <= TARGETS_MAX as u128;
             let hint = if can_raise { ", or raise it" } else { "" };
@@ -43,7 +60,8 @@ impl Budget {
 
 /// The targets of one group so far.
 pub(super) struct TargetList<'a> {
-    group: &'a str,
+    /// Its name; none: the targets are those of a body.
+    group: Option<&'a str>,
     default_port: Option<u16>,
     budget: &'a mut Budget,
     targets: Vec<TargetConfig>,
@@ -69,7 +87,7 @@ impl<'a> TargetList<'a> {
         budget: &'a mut Budget,
     ) -> Self {
         Self {
-            group,
+            group: Some(group),
             default_port,
             budget,
             targets: Vec::new(),
@@ -77,6 +95,11 @@ impl<'a> TargetList<'a> {
             sources: vec![file.to_owned()],
             runs: Vec::new(),
         }
+    }
+
+    /// A list of the targets of a body, whose lines are their indexes.
+    pub(super) fn of_body(default_port: Option<u16>, budget: &'a mut Budget) -> Self {
+        Self { group: None, ..Self::new("", "", default_port, budget) }
     }
 
     /// The entries to come are from `file`.
@@ -117,9 +140,12 @@ impl<'a> TargetList<'a> {
         Ok(())
     }
 
-    /// `file:line (group)`, for a line of the configuration itself.
+    /// `file:line (group)`, for a line of the configuration itself; `targets[line]` for a body.
     pub(super) fn place(&self, line: u32) -> String {
-        format!("{}:{line} (group)", self.sources[0])
+        match self.group {
+            Some(_) => format!("{}:{line} (group)", self.sources[0]),
+            None => format!("targets[{line}]"),
+        }
     }
 
     /// The targets, no two of which have the same id and port.
@@ -130,7 +156,8 @@ impl<'a> TargetList<'a> {
                 Some(id) => format!("target {id:?} with port {}", target.endpoint.port()),
                 None => format!("target {}", target.endpoint),
             };
-            let what = format!("{what} is given twice in group {:?}", self.group);
+            let group = self.group.map(|group| format!(" in group {group:?}")).unwrap_or_default();
+            let what = format!("{what} is given twice{group}");
             let cure = format!("it is also in {}; remove one of them", self.where_is(first));
             return Err(ConfigError::new(what, self.where_is(second), cure));
         }
