@@ -20,6 +20,9 @@ pub mod rng;
 pub mod time;
 pub mod wall;
 
+// -- who may ask --
+pub mod access;
+
 // -- what to check (control plane, pure) --
 pub mod recipe;
 

@@ -91,6 +91,23 @@ pub const API_STALL_MAX: Duration = Duration::from_secs(30);
 /// more only when nearly all of them were read: that is what a client must read in
 /// [`API_STALL_MAX`].
 pub const API_SEND_BUFFER_BYTES: usize = 64 * 1_024;
+/// Bytes of all bodies together that come in over TCP at one time: each is held whole until its
+/// signature is verified.
+pub const API_BODIES_BYTES_MAX: usize = 64 * 1_024 * 1_024;
+/// Bytes of a form over TCP whose head does not say who signed it.
+pub const API_FORM_BYTES_MAX: usize = 256 * 1_024;
+/// Keys of `keys.toml`.
+pub const KEYS_MAX: usize = 1_000;
+/// Bytes of `keys.toml`.
+pub const KEY_FILE_BYTES_MAX: u64 = 1_024 * 1_024;
+/// Headers that a signature covers; a request has 100 headers at most.
+pub const SIGNED_HEADERS_MAX: usize = 100;
+/// Parameters of a signed query and form.
+pub const PARAMETERS_MAX: usize = 65_536;
+/// Nonces of signed requests that are remembered, for all keys together: some 20 MB.
+pub const NONCES_MAX: usize = 262_144;
+/// Wrong signatures by one key that are looked at, and requests by unknown keys.
+pub const SIGNATURE_FAILURES_PER_SECOND: u64 = 10;
 /// Targets of one page at most.
 pub const PAGE_TARGETS_MAX: usize = 10_000;
 /// Targets of one page unless asked otherwise.
@@ -115,4 +132,6 @@ const _: () = assert!(TARGETS_MAX_DEFAULT <= TARGETS_MAX);
 const _: () = assert!(TARGETS_MAX * TARGET_ID_CHARS_MAX < u32::MAX as usize);
 const _: () = assert!(IN_FLIGHT_MAX * 4 <= CQ_ENTRIES_MAX);
 const _: () = assert!(PAGE_TARGETS_DEFAULT <= PAGE_TARGETS_MAX);
+const _: () = assert!(API_FORM_BYTES_MAX <= API_BODY_BYTES_MAX);
+const _: () = assert!(API_BODY_BYTES_MAX <= API_BODIES_BYTES_MAX);
 const _: () = assert!(BATCH_REPORTS <= REPORTS_HELD_MAX);

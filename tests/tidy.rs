@@ -26,6 +26,7 @@ const ARROWS: [(&str, &str); 25] = [
     ("endpoint",  ""),
     ("outcome",   ""),
     ("wall",      ""),
+    ("access",    ""),
     // vocabulary and machines, which know no configuration and no world
     ("check",     ""),
     ("health",    ""),
