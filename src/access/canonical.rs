@@ -120,13 +120,12 @@ impl<'a> SignedHeaders<'a> {
         }
     }
 
-    /// The headers' lines: `name:value\n`, each value without the blanks around it, by `inner`
-    /// also with those inside of it made one.
+    /// The headers' lines: `name:value\n`, by `inner` with several blanks made one.
     pub(super) fn write(self, head: &Head<'_>, inner: Blanks, out: &mut Vec<u8>) {
         for name in self.names() {
             out.extend(name.as_bytes());
             out.push(b':');
-            let value = head.all(name).next().unwrap_or_default().trim_ascii();
+            let value = head.all(name).next().unwrap_or_default();
             match inner {
                 Blanks::Kept => out.extend(value),
                 Blanks::Joined => {

@@ -27,10 +27,10 @@ pub enum Dialect {
 }
 
 impl<'a> Head<'a> {
-    /// All values of a header.
+    /// All values of a header, without the blanks around them.
     pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         let same = move |header: &&(&'a str, &'a [u8])| header.0.eq_ignore_ascii_case(name);
-        self.headers.iter().filter(same).map(|header| header.1)
+        self.headers.iter().filter(same).map(|header| header.1.trim_ascii())
     }
 
     /// The value of a header that may be there once.
@@ -40,9 +40,9 @@ impl<'a> Head<'a> {
         if values.next().is_some() { Err(Refusal::Malformed) } else { Ok(first) }
     }
 
-    /// The same as text, without the blanks around it.
+    /// The same as text.
     pub(super) fn text(&self, name: &str) -> Result<Option<&'a str>, Refusal> {
-        let value = self.one(name)?.map(<[u8]>::trim_ascii);
+        let value = self.one(name)?;
         value.map(|value| std::str::from_utf8(value).map_err(|_| Refusal::Malformed)).transpose()
     }
 

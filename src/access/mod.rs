@@ -1,10 +1,10 @@
-//! Who may ask over the loopback TCP listener (DESIGN 5.4): every request there is signed with a key
-//! of `keys.toml`, in one of the three ways that the vendors' clients sign.
+//! Who may ask over the loopback TCP listener (DESIGN 5.4): every request there is signed with a
+//! key of `keys.toml`, in one of the three ways that the vendors' clients sign.
 //!
 //! Pure but for [`KeyFile`]: requests are bytes, the time is an input. A request is judged in two
 //! steps, so that no body is waited for that cannot be right: [`Guard::admit`] by its head alone,
-//! [`Guard::verify`] with the body. Work and memory are bounded whatever comes; no refusal says more
-//! than the vendor's own service does, and none holds a secret.
+//! [`Guard::verify`] with the body. Work and memory are bounded whatever comes; no refusal says
+//! more than the vendor's own service does, and none holds a secret.
 
 mod acs3;
 mod authorization;

@@ -2,8 +2,8 @@
 //!
 //! One is kept as long as the window of dates would let its request in again. Memory is bounded:
 //! where there is no room, the request with the oldest date is forgotten, and everything as old as
-//! it is refused from then on. So whatever the load, nothing is ever good for twice; what shrinks is
-//! the time that a request may take to come.
+//! it is refused from then on. So whatever the load, nothing is ever good for twice; what shrinks
+//! is the time that a request may take to come.
 
 use super::refusal::Refusal;
 use sha2::{Digest, Sha256};

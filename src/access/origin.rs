@@ -28,7 +28,6 @@ pub fn check_origin(head: &Head<'_>, authority: Option<&str>) -> Result<(), Refu
 /// Whether `host[:port]` is `localhost` or a loopback address.
 fn is_local(host: &[u8]) -> bool {
     let Ok(host) = std::str::from_utf8(host) else { return false };
-    let host = host.trim_ascii();
     let (name, port) = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, rest)) => {
             if !address.parse::<Ipv6Addr>().is_ok_and(|ip| ip.is_loopback()) {

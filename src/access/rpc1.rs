@@ -1,7 +1,7 @@
 //! Alibaba's older way to sign: HMAC-SHA1 over all parameters, `SignatureVersion=1.0`.
 //!
-//! "RPC signature mechanism", Alibaba Cloud API documentation. It signs neither path nor headers, so
-//! the path must be `/`, and a header that names the action must name the one that is signed.
+//! "RPC signature mechanism", Alibaba Cloud API documentation. It signs neither path nor headers,
+//! so the path must be `/`, and a header that names the action must name the one that is signed.
 
 use super::acs3::WINDOW_MS;
 use super::canonical::{self, Pair};

@@ -61,9 +61,9 @@ impl Throttle {
                         bucket.left < FULL
                     });
                 }
-                self.known.entry(key_id.to_owned()).or_insert(Bucket::new(now_ms))
+                self.known.entry(key_id.to_owned()).or_insert_with(|| Bucket::new(now_ms))
             }
-            None => self.unknown.get_or_insert(Bucket::new(now_ms)),
+            None => self.unknown.get_or_insert_with(|| Bucket::new(now_ms)),
         };
         bucket.refill(now_ms);
         bucket.left = bucket.left.saturating_sub(1_000);
