@@ -19,7 +19,7 @@ const GROUND: [&str; 6] = ["limits", "rng", "time", "endpoint", "outcome", "wall
 /// In the order of the data: each module, and what it names besides the ground. A row names rows
 /// above it only, so nothing points left.
 #[rustfmt::skip]
-const ARROWS: [(&str, &str); 25] = [
+const ARROWS: [(&str, &str); 26] = [
     ("limits",    ""),
     ("rng",       ""),
     ("time",      ""),
