@@ -5,7 +5,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use crossbeam_channel::{bounded, unbounded};
 use ringcheck::check::Check;
 use ringcheck::check::http::{self, Matcher};
-use ringcheck::health::Thresholds;
+use ringcheck::health::{Health, Thresholds};
 use ringcheck::io::sim::{Behaviour, Network, Peer, Sim};
 use ringcheck::recipe::{Close, Handshake, Recipe};
 use ringcheck::registry::{Addition, GroupKey};
@@ -60,6 +60,7 @@ fn run(targets: u32, check: &Check) {
         group: GroupKey(0),
         endpoint: address(i).into(),
         hash: hash_target("bench", address(i)),
+        health: Health::default(),
     });
     let send = |command| commands.send(command).expect("the worker lives");
     send(Command::Recipe(GroupKey(0), Arc::new(recipe)));

@@ -15,7 +15,7 @@ use crate::health::{Observed, Transition};
 use crate::registry::{Group, Registry};
 use crate::report::{Batch, Report, TargetId};
 use crate::table::{
-    Event, GroupSets, StateTable, StatsView, Verdict, View, WorkerView, shown_state,
+    Event, GroupSets, Reading, StateTable, StatsView, Verdict, View, WorkerView, shown_state,
 };
 use crate::time::{Instant, monotonic};
 use crate::wall::Moment;
@@ -33,6 +33,9 @@ const PUBLISH_EVERY: Duration = Duration::from_secs(1);
 pub enum Command {
     /// Make this the registry; answers when it is published.
     Install(Arc<Registry>, Sender<Result<(), TableFull>>),
+    /// What is known of these targets is remembered from before this run. For targets of the
+    /// registry that no worker has heard of yet; answers when it is in the table.
+    Restore(Vec<(TargetId, Reading)>, Sender<()>),
     /// Take in what is in the channel, and end.
     Stop,
 }
@@ -142,6 +145,23 @@ impl Collector {
         Ok(())
     }
 
+    /// Takes over what is remembered of targets: no transition, as nothing has changed.
+    pub fn restore(&mut self, known: &[(TargetId, Reading)]) {
+        for &(target, ref known) in known {
+            let Some((group, position)) = self.view.registry.home(target) else { continue };
+            if !group.is_probed(position) {
+                continue;
+            }
+            let before = self.table.verdict(target);
+            self.table.restore(target, known);
+            let sets = &self.view.sets[self.view.registry.homes[target.index()].group as usize];
+            let shows = |observed| Some(shown_state(group, position, observed));
+            sets.set_state(position, shows(before.observed), shows(known.verdict.observed));
+            let code = |verdict: &Verdict| verdict.outcome.map(|outcome| outcome.code);
+            sets.set_code(position, code(&before), code(&known.verdict));
+        }
+    }
+
     /// Runs until [`Command::Stop`], or until whoever sends commands is gone. Emptied batches go
     /// back through `recycle`, by worker, unless that is full.
     pub fn run(
@@ -167,6 +187,10 @@ impl Collector {
                         // Whoever asked may have gone meanwhile; the registry is in force all the
                         // same.
                         let _ = done.send(self.install(registry, monotonic()));
+                    }
+                    Ok(Command::Restore(known, done)) => {
+                        self.restore(&known);
+                        let _ = done.send(());
                     }
                     Ok(Command::Stop) | Err(_) => break,
                 },

@@ -70,14 +70,15 @@ pub struct Health {
 const _: () = assert!(size_of::<Health>() == 6);
 
 impl Health {
-    /// The state after `state` was remembered from before; `Unavailable` resumes as `Initial`.
+    /// Goes on from a state and a streak that are remembered: from before a restart, or from
+    /// another owner. What hid behind `Unavailable` is not known: that resumes as `Initial`.
     #[must_use]
-    pub const fn resumed(state: Observed) -> Self {
+    pub const fn resumed(state: Observed, streak: i16) -> Self {
         let base = match state {
             Observed::Unavailable => Observed::Initial,
             Observed::Initial | Observed::Healthy | Observed::Unhealthy => state,
         };
-        Self { base, faults: 0, streak: 0, unavailable: false }
+        Self { base, faults: 0, streak, unavailable: false }
     }
 
     /// The state now.
@@ -305,14 +306,21 @@ mod tests {
     #[test]
     fn a_remembered_state_is_resumed_and_what_we_did_not_know_is_found_out_anew() {
         let thresholds = Thresholds { healthy: 2, unhealthy: 2 };
-        for (state, outcomes, expected) in [
-            (Observed::Healthy, "FF", "hu"),
-            (Observed::Unhealthy, "PP", "uh"),
-            (Observed::Initial, "P", "h"),
-            (Observed::Unavailable, "FP", "ih"),
+        for (state, streak, outcomes, expected) in [
+            (Observed::Healthy, 0, "FF", "hu"),
+            (Observed::Healthy, 9, "FF", "hu"),
+            (Observed::Healthy, -1, "F", "u"),
+            (Observed::Healthy, -1, "PFF", "hhu"),
+            (Observed::Unhealthy, 0, "PP", "uh"),
+            (Observed::Unhealthy, 1, "P", "h"),
+            (Observed::Unhealthy, i16::MIN, "PP", "uh"),
+            (Observed::Initial, 0, "P", "h"),
+            (Observed::Initial, -1, "F", "u"),
+            (Observed::Unavailable, 0, "FP", "ih"),
         ] {
-            let mut health = Health::resumed(state);
-            assert_eq!(states(&mut health, thresholds, outcomes), expected, "{state:?}");
+            let mut health = Health::resumed(state, streak);
+            let told = states(&mut health, thresholds, outcomes);
+            assert_eq!(told, expected, "{state:?}, {streak}");
         }
     }
 }

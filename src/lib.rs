@@ -56,6 +56,8 @@ pub mod table;
 
 pub mod collector;
 
+pub mod snapshot;
+
 pub mod api;
 
 // -- wiring and the shell --

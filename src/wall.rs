@@ -57,6 +57,12 @@ impl WallClock {
         at.0.saturating_add(self.offset_ms.load(Ordering::Relaxed))
     }
 
+    /// The moment that is printed as `wall_ms` milliseconds since 1970 (UTC).
+    #[must_use]
+    pub fn moment(&self, wall_ms: i64) -> Moment {
+        Moment(wall_ms.saturating_sub(self.offset_ms.load(Ordering::Relaxed)))
+    }
+
     /// `at` as RFC 3339 in UTC with milliseconds, as `2026-01-31T23:59:59.999Z`.
     #[must_use]
     pub fn rfc3339(&self, at: impl Into<Moment>) -> Rfc3339 {

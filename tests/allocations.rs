@@ -9,7 +9,7 @@ use ringcheck::check::Check;
 use ringcheck::check::http;
 use ringcheck::endpoint::Endpoint;
 use ringcheck::farm::{Farm, FarmOptions, range};
-use ringcheck::health::Thresholds;
+use ringcheck::health::{Health, Thresholds};
 use ringcheck::io::uring::Uring;
 use ringcheck::outcome::Class;
 use ringcheck::recipe::{Close, Handshake, Recipe};
@@ -100,6 +100,7 @@ impl Bench {
                 group: key,
                 endpoint: Endpoint::new(ip.into(), port),
                 hash: mix(target.0.into()),
+                health: Health::default(),
             };
             let targets = ids.by_ref().zip(range::addresses(TARGETS)).map(addition).collect();
             commands.send(Command::Add(First::Spread, targets)).unwrap();

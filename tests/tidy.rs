@@ -36,7 +36,7 @@ const ARROWS: [(&str, &str); 26] = [
     ("report",    "health stats"),
     // config ─► registry ─► schedule ─► worker ─► table ─► api ─► cli
     ("config",    "check health recipe"),
-    ("registry",  "config recipe report"),
+    ("registry",  "config health recipe report"),
     ("edit",      "config registry"),
     ("schedule",  "wheel"),
     ("io",        ""),
@@ -44,9 +44,10 @@ const ARROWS: [(&str, &str); 26] = [
     ("shown",     "config health registry"),
     ("table",     "health registry report shown stats"),
     ("collector", "health registry report stats table"),
+    ("snapshot",  "health registry report table"),
     ("api",       "config edit registry report table"),
     // wiring, and the shell around everything
-    ("engine",    "api collector config edit io recipe registry report schedule table worker"),
+    ("engine",    "api collector config edit health io recipe registry report schedule snapshot table worker"),
     ("farm",      ""),
     ("cli",       "check config engine farm recipe registry report stats table"),
 ];

@@ -50,6 +50,8 @@ pub struct Parts {
     pub edits: Arc<dyn Edits>,
     /// The configuration file's name in answers.
     pub file: String,
+    /// The daemon's clock for people.
+    pub wall: Arc<WallClock>,
     /// Both clocks, now: the monotonic one, and milliseconds since 1970. Tests have their own.
     pub clocks: fn() -> (Instant, u64),
 }
@@ -67,7 +69,7 @@ pub struct ApiState {
     /// The configuration file that groups come from.
     file: String,
     started: Instant,
-    wall: WallClock,
+    wall: Arc<WallClock>,
     /// Both clocks, now. Tests have their own.
     clocks: fn() -> (Instant, u64),
 }
@@ -82,9 +84,8 @@ impl ApiState {
     /// The state of an API made of `parts`.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { table, reload, edits, file, clocks } = parts;
-        let (started, wall_ms) = clocks();
-        let wall = WallClock::new(started, wall_ms);
+        let Parts { table, reload, edits, file, wall, clocks } = parts;
+        let (started, _) = clocks();
         Self { table, reload, edits, file, started, wall, clocks }
     }
 

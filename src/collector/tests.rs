@@ -11,7 +11,7 @@ use crate::recipe::{Close, Handshake};
 use crate::registry::IdAllocator;
 use crate::report::{Phases, TargetId};
 use crate::stats::Stats;
-use crate::table::{Filter, Reading, ShownState, StateMask};
+use crate::table::{Failure, Filter, LastProbe, Reading, ShownState, StateMask};
 use proptest::prelude::*;
 
 const STATES: [Observed; 4] = Observed::ALL;
@@ -235,6 +235,47 @@ fn targets_of_a_disabled_check_show_nothing_of_the_past_when_it_is_enabled_again
 
     collector.install(reloads.next(&[&[0, 1]]), Instant::from_millis(7)).unwrap();
     assert_eq!(table.view().sets[0].count(ShownState::Initial), 2);
+    assert_sets_fit(&table);
+}
+
+#[test]
+fn what_is_remembered_is_shown_and_counted_and_is_no_transition() {
+    let (mut collector, table, mut reloads) = collector(&[&[0, 1, 2, 3, 4]]);
+    let known = |observed, code| Reading {
+        verdict: Verdict { observed, outcome: Some(Outcome::plain(code)), since: Moment(-5_000) },
+        last: Some(LastProbe { at: Moment(-10), streak: -1, phases: Phases::default() }),
+        failure: None,
+    };
+    let healthy = known(Observed::Healthy, Code::L4Ok);
+    let unhealthy = Reading {
+        failure: Some(Failure { code: Code::L4Con, status: 0 }),
+        ..known(Observed::Unhealthy, Code::L4Con)
+    };
+    collector.restore(&[
+        (TargetId(0), healthy),
+        (TargetId(1), unhealthy),
+        (TargetId(2), unhealthy),
+        (TargetId(2), healthy),
+        (TargetId(77), healthy),
+    ]);
+    assert_sets_fit(&table);
+    assert_eq!(table.read(TargetId(1)), unhealthy);
+    let sets = &table.view().sets[0];
+    let counts = [ShownState::Healthy, ShownState::Unhealthy, ShownState::Initial];
+    assert_eq!(counts.map(|state| sets.count(state)), [2, 1, 2]);
+    assert_eq!(table.history().newest(), 0);
+
+    // From here on it is as if it had been so in this run.
+    let sick = vec![report(0, 5, Observed::Unhealthy, Code::L4Con)];
+    collector.apply(batch(0, 1, sick), Instant::from_millis(5));
+    assert_eq!(table.history().since(0, 9, Moment(0))[0].transition.from, Observed::Healthy);
+    assert_eq!(table.verdict(TargetId(1)).since, Moment(-5_000));
+    assert_sets_fit(&table);
+
+    // Who is not probed shows nothing of the past.
+    collector.install(reloads.next_with(&[&[0, 1, 2, 3, 4]], false), Instant::ZERO).unwrap();
+    collector.restore(&[(TargetId(3), healthy)]);
+    assert_eq!(table.view().sets[0].count(ShownState::Unavailable), 5);
     assert_sets_fit(&table);
 }
 

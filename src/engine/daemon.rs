@@ -9,6 +9,7 @@ pub use super::state_dir::StateDirError;
 use super::edits::EditRequest;
 use super::keeper::{Keeper, Request, Stopping};
 use super::state_dir::StateDir;
+use super::warm::Warm;
 use super::{Engine, EngineError, Plan};
 use crate::api::{
     self, ApiState, BindError, LastReload, Parts, ReloadError, ReloadFuture, ReloadHandle,
@@ -19,6 +20,7 @@ use crate::edit::{Edit, EditError, EditFuture, Edits, Judge};
 use crate::limits::API_CONNECTIONS_MAX;
 use crate::table::StateTable;
 use crate::time::{Instant, monotonic};
+use crate::wall::WallClock;
 use crate::worker::{Keep, Options};
 use arc_swap::ArcSwapOption;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
@@ -27,7 +29,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 
 /// Requests that wait for the keeper: at most one of each connection, and some signals.
 const REQUESTS_QUEUED: usize = API_CONNECTIONS_MAX + 16;
@@ -70,6 +72,8 @@ pub struct Daemon {
     socket: api::SocketFile,
     /// Where one is configured.
     state: Option<StateDir>,
+    warm: Option<Warm>,
+    clock: Arc<WallClock>,
     name: String,
 }
 
@@ -90,6 +94,8 @@ impl Daemon {
         // Places are made as they are needed. A reload may replace every target, those that left
         // drain for a while, and ids come free only when all workers have let go of them.
         let table = Arc::new(StateTable::new(config.engine.max_targets * 4, now));
+        let clock = Arc::new(WallClock::system());
+        let warm = Warm::new(&config, &table, &clock);
         let engine = Engine::start(&plan, Keep::Newest, |_| Options { rounds: None, rate: None })?;
         tracing::info!(workers = plan.workers, slots = plan.slots, "probing on io_uring");
         let name = config.file.display().to_string();
@@ -117,7 +123,7 @@ impl Daemon {
             Arc::clone(&stopping),
         );
         let socket = config.api.socket.clone();
-        keeper.start(config)?;
+        keeper.start(config, warm.as_ref().and_then(Warm::past))?;
         let targets = table.view().registry.target_count();
         tracing::info!(socket = %socket.display(), targets, "answering");
         let alive = Alive(Arc::clone(&ended));
@@ -138,6 +144,8 @@ impl Daemon {
             listener,
             socket,
             state,
+            warm,
+            clock,
             name,
         })
     }
@@ -163,6 +171,8 @@ impl Daemon {
             listener,
             socket,
             state,
+            warm,
+            clock,
             name,
         } = self;
         let parts = Parts {
@@ -170,6 +180,7 @@ impl Daemon {
             reload: Arc::clone(&control) as _,
             edits: Arc::clone(&control) as _,
             file: name,
+            wall: clock,
             clocks: Parts::CLOCKS,
         };
         let api = Arc::new(ApiState::new(parts));
@@ -178,21 +189,38 @@ impl Daemon {
                 .map_err(|error| DaemonError::Start("the API", error))?;
             let stop = stop_signal(Arc::clone(&control), ended, until)?;
             notify(&[sd_notify::NotifyState::Ready]);
-            api::serve(listener, api, stop).await;
+            let (over, is_over) = watch::channel(false);
+            let serving = async {
+                api::serve(listener, api, stop).await;
+                over.send_replace(true);
+            };
+            match &warm {
+                Some(warm) => drop(tokio::join!(serving, warm.keep(is_over))),
+                None => serving.await,
+            }
             notify(&[sd_notify::NotifyState::Stopping]);
             Ok(())
         });
         let left = (control.stop() + STOP_WITHIN).since(monotonic());
         if running.recv_timeout(left) == Err(RecvTimeoutError::Timeout) {
             tracing::warn!("stopped in the middle of a reload");
+            write_last(warm);
             return served;
         }
         let stopped = join(keeper);
         join(collector);
+        write_last(warm);
         drop(socket);
         drop(state);
         served?;
         Ok(stopped?)
+    }
+}
+
+/// The workers' last reports are in the table: they shall be in the snapshot too.
+fn write_last(warm: Option<Warm>) {
+    if let Some(warm) = warm {
+        warm.write_last();
     }
 }
 

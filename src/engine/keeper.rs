@@ -10,11 +10,13 @@
 //! the second step has changed nothing.
 
 use super::edits::{self, EditRequest};
+use super::warm::Past;
 use super::{Engine, EngineError};
 use crate::api::{LastReload, ReloadError, ReloadSummary};
 use crate::collector;
 use crate::config::{self, Config};
 use crate::edit::{Conflict, Judge};
+use crate::health::Health;
 use crate::registry::{Change, IdAllocator, Registry, mass_removal};
 use crate::schedule::First;
 use crate::table::StateTable;
@@ -60,6 +62,8 @@ pub(super) struct Keeper {
     file: Option<PathBuf>,
     /// Targets files with their last known time of change.
     watched: Vec<(PathBuf, Option<SystemTime>)>,
+    /// What the first registry's targets were before.
+    past: Option<Past>,
     last: Arc<ArcSwapOption<LastReload>>,
     stopping: Stopping,
 }
@@ -88,16 +92,18 @@ impl Keeper {
             judge,
             file,
             watched: Vec::new(),
+            past: None,
             last,
             stopping,
         }
     }
 
-    /// Makes `config` the first configuration.
+    /// Makes `config` the first configuration; what is known of its targets is that of `past`.
     ///
     /// # Errors
     /// Where it does not fit the table.
-    pub(super) fn start(&mut self, config: Config) -> Result<(), ReloadError> {
+    pub(super) fn start(&mut self, config: Config, past: Option<Past>) -> Result<(), ReloadError> {
+        self.past = past;
         self.take(config, First::Spread).map(drop)
     }
 
@@ -245,6 +251,9 @@ impl Keeper {
     ) -> Result<(), ReloadError> {
         self.goes_on()?;
         self.install(&registry)?;
+        if let Some(past) = self.past.take() {
+            past.restore(&registry, &self.collector);
+        }
         self.ids = ids;
         self.registry = registry;
         self.tell(change, first);
@@ -260,7 +269,13 @@ impl Keeper {
         result.map_err(|full| ReloadError::Invalid(full.to_string()))
     }
 
-    fn tell(&self, change: Change, first: First) {
+    fn tell(&self, mut change: Change, first: First) {
+        for target in &mut change.add {
+            // The table knows what a target was before it came to this owner, if it was anything.
+            let known = self.table.read(target.target);
+            let streak = known.last.map_or(0, |last| last.streak);
+            target.health = Health::resumed(known.verdict.observed, streak);
+        }
         let first = match first {
             First::Soon(_) => First::Soon(change.add.len().div_ceil(self.engine.workers())),
             First::Spread | First::Now => first,
@@ -309,7 +324,7 @@ mod tests {
     #[test]
     fn a_registry_that_is_refused_takes_no_ids_and_frees_none() {
         let mut keeper = keeper();
-        keeper.start(config(1, 8)).unwrap();
+        keeper.start(config(1, 8), None).unwrap();
         assert!(keeper.take(config(11, 8), First::Soon(0)).is_err(), "16 ids do not fit");
         keeper.take(config(1, 7), First::Soon(0)).unwrap();
         let give_up = monotonic() + Duration::from_secs(10);

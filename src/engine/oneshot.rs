@@ -2,6 +2,7 @@
 
 use super::{Engine, EngineError, Plan};
 use crate::endpoint::Endpoint;
+use crate::health::Health;
 use crate::limits::COMMAND_TARGETS;
 use crate::recipe::Recipe;
 use crate::registry::{Addition, GroupKey};
@@ -85,6 +86,7 @@ impl OneShot {
                 group: GroupKey(shot.recipe),
                 endpoint: shot.endpoint,
                 hash: 0,
+                health: Health::default(),
             });
             if waiting.len() == COMMAND_TARGETS {
                 let targets = std::mem::take(waiting);

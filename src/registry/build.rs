@@ -13,6 +13,7 @@ use super::{
     Restored, Twins,
 };
 use crate::config::{Config, GroupConfig, TargetConfig};
+use crate::health::Health;
 use crate::recipe::Recipe;
 use crate::report::TargetId;
 use crate::rng::hash_target;
@@ -320,5 +321,7 @@ fn addition(registry: &Registry, target: TargetId) -> Option<Addition> {
     let (group, position) = registry.home(target)?;
     let endpoint = group.members.endpoints[position];
     let hash = hash_target(&group.config.name, endpoint.socket_addr());
-    Some(Addition { target, group: group.key, endpoint, hash })
+    // Who knows better is the keeper, which has the state table.
+    let health = Health::default();
+    Some(Addition { target, group: group.key, endpoint, hash, health })
 }

@@ -134,6 +134,23 @@ impl Members {
         self.named(Id::parse(id))
     }
 
+    /// The position of the target with this given id (none: its address), and this endpoint. Looks
+    /// at `guess` first, so that a list in the order of registration costs one pass.
+    #[must_use]
+    pub fn locate(&self, id: Option<&str>, endpoint: Endpoint, guess: usize) -> Option<usize> {
+        let identity = identity::identity(id, endpoint);
+        let is_hit = guess < self.len() && self.identity(guess) == identity;
+        let position = if is_hit { Some(guess) } else { self.position_of(identity) };
+        // Another address under an old name is another target.
+        position.filter(|&position| self.endpoints[position] == endpoint)
+    }
+
+    /// The id that was given to the member at `position`; none: its id is its address.
+    #[must_use]
+    pub fn own_id(&self, position: usize) -> Option<&str> {
+        Some(self.given_id(position)).filter(|id| !id.is_empty())
+    }
+
     /// Whether the member at `position` runs.
     #[must_use]
     pub fn lifecycle(&self, position: usize) -> Lifecycle {
@@ -245,7 +262,7 @@ impl Members {
     /// What the member at `position` was packed from.
     pub(super) fn entry(&self, position: usize) -> Entry<'_> {
         Entry {
-            id: Some(self.given_id(position)).filter(|id| !id.is_empty()),
+            id: self.own_id(position),
             endpoint: self.endpoints[position],
             zone: self.zone_name(position),
             weight: self.weights[position],
@@ -286,8 +303,7 @@ impl Members {
 
     /// What a target is known by within its group: its id and traffic port.
     pub(super) fn identity(&self, position: usize) -> Identity<'_> {
-        let given = Some(self.given_id(position)).filter(|id| !id.is_empty());
-        identity::identity(given, self.endpoints[position])
+        identity::identity(self.own_id(position), self.endpoints[position])
     }
 
     /// The position of the target with this identity. O(log n).

@@ -20,6 +20,7 @@ pub use twins::Twins;
 
 use crate::config::{GroupConfig, Lifecycle, ListenerConfig, LoadBalancerConfig, Source};
 use crate::endpoint::Endpoint;
+use crate::health::Health;
 use crate::recipe::Recipe;
 use crate::report::TargetId;
 use crate::time::Instant;
@@ -197,4 +198,6 @@ pub struct Addition {
     pub endpoint: Endpoint,
     /// [`crate::rng::hash_target`] of its group and traffic endpoint: shard and phase.
     pub hash: u64,
+    /// What its worker goes on from.
+    pub health: Health,
 }

@@ -161,6 +161,13 @@ impl StateTable {
         }
     }
 
+    /// Takes over what is remembered of `target` from before this run.
+    pub(crate) fn restore(&self, target: TargetId, known: &Reading) {
+        if let Some(record) = self.record(target) {
+            record.restore(known, self.epoch);
+        }
+    }
+
     /// What `target` shows has changed, and nothing else.
     pub(crate) fn restamp(&self, target: TargetId, since: Moment) {
         if let Some(record) = self.record(target) {

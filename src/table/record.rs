@@ -30,13 +30,11 @@ use std::sync::atomic::{AtomicU64, Ordering, fence};
 const READS_MAX: usize = 10_000;
 /// How many of them go without giving the CPU away.
 const READS_SPINNING: usize = 16;
-const SINCE_BITS: u32 = 38;
-/// `since` may lie before the table's epoch (a state that was remembered), so zero is 4.3 years
+const TIME_BITS: u32 = 38;
+/// Both times may lie before the table's epoch (a state that was remembered), so zero is 4.3 years
 /// before it.
-const SINCE_BIAS: i64 = 1 << (SINCE_BITS - 1);
-const SINCE_SHIFT: u32 = 64 - SINCE_BITS;
-const AT_SHIFT: u32 = 26;
-const AT_MAX: u64 = (1 << (64 - AT_SHIFT)) - 1;
+const TIME_BIAS: i64 = 1 << (TIME_BITS - 1);
+const TIME_SHIFT: u32 = 64 - TIME_BITS;
 const STREAK_SHIFT: u32 = 10;
 const FAILURE_SHIFT: u32 = 6;
 const BEING_WRITTEN: u64 = 1;
@@ -142,12 +140,21 @@ impl Record {
         };
         let verdict = Verdict { observed: report.observed, outcome: Some(report.outcome), since };
         let verdict = pack_verdict(verdict, failure, epoch);
-        let last = pack_last(report.at, report.streak, failure, epoch);
+        let last = pack_last(report.at.into(), report.streak, failure, epoch);
         self.store(verdict, last, pack_phases(report.phases));
     }
 
-    /// Forgets all but the given state: the target is new, or its state was remembered. For the
-    /// writer only.
+    /// Takes over what is remembered of before. For the writer only.
+    pub(super) fn restore(&self, known: &Reading, epoch: Instant) {
+        let verdict = pack_verdict(known.verdict, known.failure, epoch);
+        let last = known.last.map_or((0, 0), |last| {
+            let word = pack_last(last.at, last.streak, known.failure, epoch);
+            (word, pack_phases(last.phases))
+        });
+        self.store(verdict, last.0, last.1);
+    }
+
+    /// Forgets all but the given state: the target is new. For the writer only.
     pub(super) fn reset(&self, observed: Observed, since: Moment, epoch: Instant) {
         let verdict = Verdict { observed, outcome: None, since };
         self.store(pack_verdict(verdict, None, epoch), 0, 0);
@@ -180,8 +187,6 @@ impl Record {
 }
 
 fn pack_verdict(verdict: Verdict, failure: Option<Failure>, epoch: Instant) -> u64 {
-    let since = verdict.since.0.saturating_sub(Moment::from(epoch).0).saturating_add(SINCE_BIAS);
-    let since = since.clamp(0, (1 << SINCE_BITS) - 1).unsigned_abs();
     let known = match verdict.outcome {
         None => 0,
         Some(outcome) => {
@@ -195,19 +200,29 @@ fn pack_verdict(verdict: Verdict, failure: Option<Failure>, epoch: Instant) -> u
             1 << 2 | (outcome.code as u64) << 3 | status << STATUS_SHIFT | detail << DETAIL_SHIFT
         }
     };
-    since << SINCE_SHIFT | known | verdict.observed as u64
+    pack_time(verdict.since, epoch) | known | verdict.observed as u64
 }
 
 fn unpack_verdict(word: u64, epoch: Instant) -> Verdict {
     let observed = Observed::ALL[(word & 0b11) as usize];
-    let since = i64::try_from(word >> SINCE_SHIFT).unwrap_or(0) - SINCE_BIAS;
     let (status, detail) = (status_bits(word), Detail::from_bits(detail_bits(word)));
     let outcome = unpack_code(word).map(|code| match code.class() {
         Class::Pass => Outcome { code, status, detail: Detail::None },
         Class::Fail => Outcome { code, status, detail },
         Class::LocalFault => Outcome { code, status: 0, detail },
     });
-    Verdict { observed, outcome, since: Moment(Moment::from(epoch).0.saturating_add(since)) }
+    Verdict { observed, outcome, since: unpack_time(word, epoch) }
+}
+
+/// A time in the upper bits of a word.
+fn pack_time(at: Moment, epoch: Instant) -> u64 {
+    let at = at.0.saturating_sub(Moment::from(epoch).0).saturating_add(TIME_BIAS);
+    at.clamp(0, (1 << TIME_BITS) - 1).unsigned_abs() << TIME_SHIFT
+}
+
+fn unpack_time(word: u64, epoch: Instant) -> Moment {
+    let at = i64::try_from(word >> TIME_SHIFT).unwrap_or(0) - TIME_BIAS;
+    Moment(Moment::from(epoch).0.saturating_add(at))
 }
 
 fn unpack_failure(verdict: u64, last: u64) -> Option<Failure> {
@@ -235,17 +250,16 @@ fn detail_bits(verdict: u64) -> u16 {
     (verdict >> DETAIL_SHIFT & 0x1FF) as u16
 }
 
-fn pack_last(at: Instant, streak: i16, failure: Option<Failure>, epoch: Instant) -> u64 {
-    let at = at.as_millis().saturating_sub(epoch.as_millis()).min(AT_MAX);
+fn pack_last(at: Moment, streak: i16, failure: Option<Failure>, epoch: Instant) -> u64 {
     let streak = u64::from(streak.cast_unsigned());
     // Row 0 of the table of codes is a pass, so it stands for none.
     let failure = failure.map_or(0, |failure| failure.code as u64);
-    at << AT_SHIFT | streak << STREAK_SHIFT | failure << FAILURE_SHIFT
+    pack_time(at, epoch) | streak << STREAK_SHIFT | failure << FAILURE_SHIFT
 }
 
 fn unpack_last(last: u64, phases: u64, epoch: Instant) -> LastProbe {
-    let at = Instant::from_millis(epoch.as_millis() + (last >> AT_SHIFT)).into();
     let streak = (last >> STREAK_SHIFT & 0xFFFF) as u16;
+    let at = unpack_time(last, epoch);
     LastProbe { at, streak: streak.cast_signed(), phases: unpack_phases(phases) }
 }
 
@@ -399,11 +413,40 @@ mod tests {
         }
 
         #[test]
-        fn last_probes_survive_packing(at in 0..1_u64 << 38, streak in any::<i16>()) {
+        fn last_probes_survive_packing(at in -1_i64 << 37..1_i64 << 37, streak in any::<i16>()) {
             let epoch = Instant::from_millis(77);
-            let at = Instant::from_millis(at + 77);
+            let at = Moment(at + 77);
             let last = unpack_last(pack_last(at, streak, None, epoch), 0, epoch);
-            prop_assert_eq!((last.at, last.streak), (at.into(), streak));
+            prop_assert_eq!((last.at, last.streak), (at, streak));
+        }
+
+        #[test]
+        fn what_is_restored_is_read_again(
+            (observed, streak) in (0..4_usize, any::<i16>()),
+            (code, failure) in (0..12_usize, prop::option::of(3..11_usize)),
+            (since, at) in (-100_000_000_000..0_i64, -100_000_000_000..0_i64),
+            us in prop::option::of(0..4_096_u32),
+        ) {
+            let plain = |index| Outcome::plain(Code::from_index(index).unwrap());
+            let outcome = plain(code);
+            let failed = |code: Code| (code.class() == Class::Fail)
+                .then_some(Failure { code, status: 0 });
+            let failure = failed(outcome.code)
+                .or_else(|| failure.and_then(|code| failed(plain(code).code)));
+            let phases = Phases { connect_us: us, total_us: 9, ..Phases::default() };
+            let known = Reading {
+                verdict: Verdict {
+                    observed: Observed::ALL[observed],
+                    outcome: Some(outcome),
+                    since: Moment(since),
+                },
+                last: Some(LastProbe { at: Moment(at), streak, phases }),
+                failure,
+            };
+            let record = Record::default();
+            record.write(&report(Code::L7Sts, 503, Detail::None), Moment(3), Instant::ZERO);
+            record.restore(&known, Instant::ZERO);
+            prop_assert_eq!(record.read(Instant::ZERO), known);
         }
     }
 }

@@ -257,8 +257,7 @@ impl<I: Io> Worker<I> {
             debug_assert!(false, "no recipe for {:?}", target.group);
             return;
         };
-        let index =
-            self.shard.add(target.target, target.group, target.endpoint, self.options.rounds);
+        let index = self.shard.add(target, self.options.rounds);
         self.schedule.grow(self.shard.slots());
         self.schedule.add(index, first, recipe.interval, target.hash, self.now);
     }

@@ -6,7 +6,7 @@
 
 use crate::endpoint::Endpoint;
 use crate::health::Health;
-use crate::registry::GroupKey;
+use crate::registry::{Addition, GroupKey};
 use crate::report::TargetId;
 
 /// What a worker knows of its targets.
@@ -43,14 +43,9 @@ impl Shard {
     }
 
     /// Takes a target in; returns its index. `rounds` is none where it is probed for ever.
-    pub(super) fn add(
-        &mut self,
-        id: TargetId,
-        group: GroupKey,
-        endpoint: Endpoint,
-        rounds: Option<u32>,
-    ) -> u32 {
-        let target = Target { id, group, endpoint, health: Health::default() };
+    pub(super) fn add(&mut self, new: &Addition, rounds: Option<u32>) -> u32 {
+        let &Addition { target: id, group, endpoint, health, .. } = new;
+        let target = Target { id, group, endpoint, health };
         let index = self.vacant.pop().unwrap_or_else(|| {
             self.targets.push(target);
             self.rounds.extend(rounds);

@@ -15,6 +15,7 @@ use ringcheck::report::{Batch, Phases, Report, TargetId};
 use ringcheck::stats::Stats;
 use ringcheck::table::StateTable;
 use ringcheck::time::Instant;
+use ringcheck::wall::WallClock;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -187,15 +188,15 @@ impl World {
             judge: Judge { file: name.clone(), targets_max: 6_000 },
         });
         let table_of_api = Arc::clone(&table);
-        let parts = Parts { table: table_of_api, reload, edits, file: name, clocks };
+        let wall = Arc::new(WallClock::new(NOW, NOW_WALL_MS));
+        let parts = Parts { table: table_of_api, reload, edits, file: name, wall, clocks };
         let state = Arc::new(ApiState::new(parts));
         let (stop, stopped) = oneshot::channel();
         let server = tokio::spawn(serve(listener, state, async {
             let _ = stopped.await;
         }));
         let stop = Some(stop);
-        let world =
-            Self { collector, table, reloads, socket, ids, dir, stop, server, _file: file };
+        let world = Self { collector, table, reloads, socket, ids, dir, stop, server, _file: file };
         world.install(CONFIG);
         world.fill();
         world

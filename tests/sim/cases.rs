@@ -145,6 +145,7 @@ impl Stage {
             group: GroupKey(u32::try_from(target.group).unwrap()),
             endpoint: target.address.into(),
             hash: hash_target("group", target.address),
+            health: Health::default(),
         };
         let first = if rounds.is_some() { First::Now } else { First::Spread };
         stage.send(Command::Add(first, (0..).zip(&scenario.targets).map(addition).collect()));

@@ -3,6 +3,7 @@
 use crate::scenario::{Scenario, Target};
 use crate::truth::{LATE, Truth};
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use ringcheck::health::Health;
 use ringcheck::io::sim::{Network, Peer, Sim, Start};
 use ringcheck::outcome::Code;
 use ringcheck::registry::{Addition, GroupKey};
@@ -92,6 +93,7 @@ impl<'a> Run<'a> {
                 group: GroupKey(u32::try_from(target.group).unwrap()),
                 endpoint: target.address.into(),
                 hash,
+                health: Health::default(),
             });
             // DESIGN 3.4: over the interval at the start of a daemon, within min(interval, 1 s)
             // later.

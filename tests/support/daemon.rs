@@ -62,6 +62,11 @@ impl Files {
         command
     }
 
+    fn spawn(&self, prefix: &[&str]) -> Child {
+        let log = std::fs::File::create(self.path("log")).unwrap();
+        self.command(prefix).stderr(log).spawn().unwrap()
+    }
+
     /// Runs a daemon that is expected to end by itself.
     pub(crate) fn run(&self, prefix: &[&str]) -> Output {
         let log = std::fs::File::create(self.path("second.log")).unwrap();
@@ -85,9 +90,19 @@ impl Daemon {
 
     /// Starts a daemon on these files, behind `prefix`, and waits until it answers.
     pub(crate) fn on(files: Files, prefix: &[&str]) -> Self {
-        let log = std::fs::File::create(files.path("log")).unwrap();
-        let child = files.command(prefix).stderr(log).spawn().unwrap();
-        let mut daemon = Self { child, files };
+        let mut daemon = Self { child: files.spawn(prefix), files };
+        daemon.answers();
+        daemon
+    }
+
+    /// Starts it anew on the same files, when it has ended; its log begins anew too.
+    pub(crate) fn again(&mut self) {
+        self.child = self.files.spawn(&[]);
+        self.answers();
+    }
+
+    fn answers(&mut self) {
+        let daemon = self;
         let answers = wait_for(PATIENCE, || {
             if let Some(status) = daemon.child.try_wait().unwrap() {
                 panic!("ended with {status}: {}", daemon.log());
@@ -95,7 +110,6 @@ impl Daemon {
             request(&daemon.files.socket(), "GET", "/v1/summary", "").ok()
         });
         assert!(answers.is_some(), "no answer: {}", daemon.log());
-        daemon
     }
 
     pub(crate) fn log(&self) -> String {

@@ -1,0 +1,125 @@
+//! The warm restart: what a daemon writes down of its targets' states, and what the next one takes
+//! up.
+//!
+//! A snapshot is written every `state.snapshot_interval`, and at a clean stop after the workers'
+//! last reports are in. It is a help and nothing more: one that cannot be written or taken up is
+//! reported, and the daemon goes on without.
+
+use crate::collector::Command;
+use crate::config::Config;
+use crate::registry::Registry;
+use crate::snapshot::{Snapshot, file};
+use crate::table::StateTable;
+use crate::time::{monotonic, wall_ms};
+use crate::wall::WallClock;
+use crossbeam_channel::{Sender, bounded};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Where the snapshot lies, and when it is written.
+#[derive(Debug)]
+pub(super) struct Warm {
+    dir: PathBuf,
+    interval: Duration,
+    age_max: Duration,
+    targets_max: usize,
+    table: Arc<StateTable>,
+    clock: Arc<WallClock>,
+}
+
+/// A snapshot of an earlier run that fits.
+#[derive(Debug)]
+pub(super) struct Past {
+    snapshot: Snapshot,
+    clock: Arc<WallClock>,
+}
+
+impl Warm {
+    /// None where the configuration names no state directory.
+    pub(super) fn new(
+        config: &Config,
+        table: &Arc<StateTable>,
+        clock: &Arc<WallClock>,
+    ) -> Option<Self> {
+        Some(Self {
+            dir: config.state.dir.clone()?,
+            interval: config.state.snapshot_interval,
+            age_max: config.state.snapshot_max_age,
+            targets_max: config.engine.max_targets,
+            table: Arc::clone(table),
+            clock: Arc::clone(clock),
+        })
+    }
+
+    /// The snapshot that is there, if it can be taken up.
+    pub(super) fn past(&self) -> Option<Past> {
+        let now_ms = self.clock.wall_ms(monotonic().into());
+        match file::read(&self.dir, self.targets_max, now_ms, self.age_max) {
+            Ok(None) => None,
+            Ok(Some(snapshot)) => Some(Past { snapshot, clock: Arc::clone(&self.clock) }),
+            Err(error) => {
+                let file = file::path(&self.dir);
+                tracing::warn!(
+                    file = %file.display(),
+                    "the snapshot {error}; it is ignored, all targets begin as initial, and the \
+                     next one takes its place"
+                );
+                None
+            }
+        }
+    }
+
+    /// Writes a snapshot every interval, until `is_over`.
+    pub(super) async fn keep(&self, mut is_over: watch::Receiver<bool>) {
+        loop {
+            tokio::select! {
+                // An error means that whoever could tell is gone.
+                _ = is_over.wait_for(|is_over| *is_over) => break,
+                () = tokio::time::sleep(self.interval) => {}
+            }
+            self.write(|| *is_over.borrow()).await;
+        }
+    }
+
+    /// Writes the last snapshot of a clean stop, on a runtime of its own.
+    pub(super) fn write_last(&self) {
+        tokio_uring::start(self.write(|| false));
+    }
+
+    async fn write(&self, is_over: impl Fn() -> bool) {
+        let began = monotonic();
+        self.clock.observe(began, wall_ms());
+        match file::write(&self.dir, &self.table, &self.clock, began.into(), is_over).await {
+            Ok(None) => {}
+            Ok(Some(targets)) => {
+                let took_ms = monotonic().since(began).as_millis();
+                tracing::debug!(targets, took_ms, "snapshot written");
+            }
+            Err(error) => tracing::warn!(
+                "cannot write the snapshot {}: {error}; the one before it is kept; check the space \
+                 and the rights of state.dir",
+                file::path(&self.dir).display()
+            ),
+        }
+    }
+}
+
+impl Past {
+    /// Gives the targets of `registry`, which is installed, what is known of them; returns when
+    /// the table has it.
+    pub(super) fn restore(&self, registry: &Registry, collector: &Sender<Command>) {
+        let mut restored = 0;
+        for known in self.snapshot.known(registry, &self.clock, monotonic().into()) {
+            restored += known.len();
+            let (done, is_done) = bounded(1);
+            // A collector that is gone has ended the daemon.
+            if collector.send(Command::Restore(known, done)).is_err() || is_done.recv().is_err() {
+                return;
+            }
+        }
+        let remembered = self.snapshot.targets();
+        tracing::info!(restored, remembered, "states taken up from the snapshot");
+    }
+}
