@@ -6,8 +6,8 @@
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ringcheck::collector::Collector;
 use ringcheck::config::{
-    ApiConfig, AwsConfig, Backend, Config, EngineConfig, GroupConfig, HealthCheck, Lifecycle,
-    Origin, Protocol, Rules, StateConfig, TargetConfig,
+    AlibabaConfig, ApiConfig, AwsConfig, Backend, Config, EngineConfig, GroupConfig, HealthCheck,
+    Lifecycle, Origin, Protocol, Rules, StateConfig, TargetConfig,
 };
 use ringcheck::endpoint::Endpoint;
 use ringcheck::health::Observed;
@@ -61,13 +61,19 @@ fn config(targets: u32) -> Config {
             backend: Backend::Auto,
             max_targets: 2_000_000,
         },
-        api: ApiConfig { socket: "api.sock".into(), socket_mode: 0o660, socket_group: None },
+        api: ApiConfig {
+            socket: "api.sock".into(),
+            socket_mode: 0o660,
+            socket_group: None,
+            listen: None,
+        },
         state: StateConfig {
             dir: None,
             snapshot_interval: Duration::from_secs(60),
             snapshot_max_age: Duration::from_secs(3_600),
         },
         aws: AwsConfig::default(),
+        alibaba: AlibabaConfig::default(),
         load_balancers: Vec::new(),
         listeners: Vec::new(),
         groups: vec![group],

@@ -4,8 +4,8 @@
 use proptest::prelude::*;
 use ringcheck::config::targets::parse_target;
 use ringcheck::config::{
-    AwsConfig, Backend, Config, ConfigError, HealthCheck, Lifecycle, Protocol, Rules, duration,
-    load, target_file,
+    AlibabaConfig, AwsConfig, Backend, Config, ConfigError, HealthCheck, Lifecycle, Protocol,
+    Rules, duration, load, target_file,
 };
 use ringcheck::recipe::{Close, Handshake};
 use std::fs;
@@ -119,6 +119,33 @@ fn the_aws_dialect_has_a_place_and_rules() {
     let aws = load_text(text).unwrap().aws;
     let (region, account) = ("eu-west-1".to_owned(), "123456789012".to_owned());
     assert_eq!(aws, AwsConfig { region, account, rules: Rules::Current });
+}
+
+#[test]
+fn the_alibaba_dialect_has_a_region() {
+    assert_eq!(load_text("").unwrap().alibaba.region, "cn-hangzhou");
+    let alibaba = load_text("[alibaba]\nregion = \"eu-central-1\"").unwrap().alibaba;
+    assert_eq!(alibaba, AlibabaConfig { region: "eu-central-1".to_owned() });
+}
+
+#[test]
+fn the_api_listens_on_loopback_only() {
+    assert_eq!(load_text("").unwrap().api.listen, None);
+    let listen = |address: &str| {
+        let config = format!("[api]\nlisten = {address:?}\n[state]\ndir = \"/tmp/state\"");
+        load_text(&config).map(|config| config.api.listen)
+    };
+    for address in ["127.0.0.1:9411", "127.255.0.9:1", "[::1]:0", "[::ffff:127.0.0.1]:80"] {
+        assert_eq!(listen(address).unwrap(), Some(address.parse().unwrap()));
+    }
+    for address in ["0.0.0.0:9411", "[::]:9411", "10.0.0.1:80", "[::ffff:10.0.0.1]:80"] {
+        let error = listen(address).unwrap_err().to_string();
+        assert!(error.contains("is not on loopback, "), "{error}");
+    }
+    for address in ["", "9411", "127.0.0.1", ":9411", "localhost:9411", "127.0.0.1:65536"] {
+        let error = listen(address).unwrap_err().to_string();
+        assert!(error.contains("is not an address with a port, "), "{error}");
+    }
 }
 
 #[test]
@@ -367,6 +394,7 @@ fn every_key_stands_in_the_reference() {
         "[api]",
         "[state]",
         "[aws]",
+        "[alibaba]",
         "[[load_balancer]]",
         "[[listener]]",
         "[[group]]",

@@ -3,9 +3,9 @@
 
 use proptest::prelude::*;
 use ringcheck::config::{
-    ApiConfig, AwsConfig, Backend, Config, EngineConfig, GroupConfig, HealthCheck, Lifecycle,
-    ListenerConfig, ListenerProtocol, LoadBalancerConfig, Origin, Protocol, Rules, StateConfig,
-    TargetConfig,
+    AlibabaConfig, ApiConfig, AwsConfig, Backend, Config, EngineConfig, GroupConfig, HealthCheck,
+    Lifecycle, ListenerConfig, ListenerProtocol, LoadBalancerConfig, Origin, Protocol, Rules,
+    StateConfig, TargetConfig,
 };
 use ringcheck::endpoint::Endpoint;
 use ringcheck::health::Observed;
@@ -30,13 +30,19 @@ fn config(groups: Vec<GroupConfig>) -> Config {
             backend: Backend::Auto,
             max_targets: 1_000_000,
         },
-        api: ApiConfig { socket: "api.sock".into(), socket_mode: 0o660, socket_group: None },
+        api: ApiConfig {
+            socket: "api.sock".into(),
+            socket_mode: 0o660,
+            socket_group: None,
+            listen: None,
+        },
         state: StateConfig {
             dir: None,
             snapshot_interval: Duration::from_secs(60),
             snapshot_max_age: Duration::from_secs(3600),
         },
         aws: AwsConfig::default(),
+        alibaba: AlibabaConfig::default(),
         load_balancers: Vec::new(),
         listeners: Vec::new(),
         groups,
@@ -533,4 +539,18 @@ fn listeners_say_which_groups_and_zones_are_in_use() {
     // A load balancer that names no zones enables all.
     config.load_balancers[1].zones.clear();
     assert_eq!(probed_of(&config, "one"), [0, 1, 2, 3]);
+}
+
+#[test]
+fn the_zone_all_is_every_zone() {
+    let zoned = |zone: &str| TargetConfig { zone: Some(zone.into()), ..target(1, 80) };
+    let list = vec![zoned("all"), target(2, 80)];
+    let mut config = config(vec![group("one", list)]);
+    config.load_balancers = vec![load_balancer("x", &["a"])];
+    config.listeners = vec![listener("x", &["one"])];
+    let (registry, _) = Registry::build(&config, None, &mut IdAllocator::default(), NOW);
+    let group = registry.group("one").expect("it is in the file");
+    assert!(group.is_probed(0) && group.is_probed(1));
+    // It is shown as it was given.
+    assert_eq!(group.members.zone(0), Some("all"));
 }

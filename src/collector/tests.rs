@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::config::{
-    ApiConfig, AwsConfig, Backend, Config, EngineConfig, GroupConfig, HealthCheck, Lifecycle,
-    Origin, Protocol, Rules, StateConfig, TargetConfig,
+    AlibabaConfig, ApiConfig, AwsConfig, Backend, Config, EngineConfig, GroupConfig, HealthCheck,
+    Lifecycle, Origin, Protocol, Rules, StateConfig, TargetConfig,
 };
 use crate::endpoint::Endpoint;
 use crate::outcome::{Code, Outcome, TABLE};
@@ -48,13 +48,19 @@ fn config(groups: Vec<GroupConfig>) -> Config {
             backend: Backend::Auto,
             max_targets: 10_000,
         },
-        api: ApiConfig { socket: "api.sock".into(), socket_mode: 0o660, socket_group: None },
+        api: ApiConfig {
+            socket: "api.sock".into(),
+            socket_mode: 0o660,
+            socket_group: None,
+            listen: None,
+        },
         state: StateConfig {
             dir: None,
             snapshot_interval: Duration::from_secs(60),
             snapshot_max_age: Duration::from_secs(3_600),
         },
         aws: AwsConfig::default(),
+        alibaba: AlibabaConfig::default(),
         load_balancers: Vec::new(),
         listeners: Vec::new(),
         groups,

@@ -2,7 +2,7 @@
 
 use super::Rules;
 use super::error::ConfigError;
-use super::file::Section;
+use super::file::{Section, Setting};
 
 /// `[aws]`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,12 +28,7 @@ pub(super) fn read(root: &Section<'_>) -> Result<AwsConfig, ConfigError> {
     let section = root.section("aws", "aws", &["region", "account", "rules"])?;
     let mut aws = AwsConfig::default();
     if let Some(setting) = section.get("region") {
-        let text = setting.text()?;
-        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        if !(1..=REGION_CHARS_MAX).contains(&text.len()) || !text.bytes().all(plain) {
-            return Err(setting.wrong("is not a region", "write it as \"us-east-1\""));
-        }
-        text.clone_into(&mut aws.region);
+        aws.region = region(&setting, "us-east-1")?;
     }
     if let Some(setting) = section.get("account") {
         let text = setting.text()?;
@@ -47,4 +42,14 @@ pub(super) fn read(root: &Section<'_>) -> Result<AwsConfig, ConfigError> {
         aws.rules = setting.word(&words)?;
     }
     Ok(aws)
+}
+
+/// The name of a region; `example` is one.
+pub(super) fn region(setting: &Setting<'_>, example: &str) -> Result<String, ConfigError> {
+    let text = setting.text()?;
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if !(1..=REGION_CHARS_MAX).contains(&text.len()) || !text.bytes().all(plain) {
+        return Err(setting.wrong("is not a region", format!("write it as {example:?}")));
+    }
+    Ok(text.to_owned())
 }

@@ -3,6 +3,7 @@
 //! Parse, don't validate: whoever holds a `Config` need not look again. The first thing wrong is
 //! the error, one line with its place and its cure; nothing is half taken.
 
+mod alibaba;
 mod aws;
 pub mod duration;
 mod error;
@@ -24,6 +25,7 @@ mod target_list;
 pub mod targets;
 mod violation;
 
+pub use alibaba::AlibabaConfig;
 pub use aws::AwsConfig;
 pub(crate) use error::quoted;
 pub use error::{ConfigError, Problem};
@@ -39,6 +41,7 @@ use crate::check::http::{Matcher, Method, Version};
 use crate::endpoint::Endpoint;
 use crate::recipe::{Close, Handshake};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,19 +53,21 @@ use std::time::Duration;
 pub fn load(path: &Path) -> Result<Config, ConfigError> {
     let doc = file::Document::open(path)?;
     let table = doc.parse()?;
-    let keys = ["engine", "api", "state", "load_balancer", "listener", "group", "aws"];
+    let keys = ["engine", "api", "state", "load_balancer", "listener", "group", "aws", "alibaba"];
     let root = file::Section::root(&doc, table.get_ref(), &keys)?;
     let engine = sections::engine(&root)?;
     let api = sections::api(&root)?;
     let state = sections::state(&root)?;
+    sections::check_listen(&root, &state)?;
     let aws = aws::read(&root)?;
+    let alibaba = alibaba::read(&root)?;
     let load_balancers = sections::load_balancers(&root)?;
     let listeners = sections::listeners(&root, &load_balancers)?;
     let groups = group::read(&doc, &root, engine.max_targets)?;
     sections::check_groups(&listeners, &groups)?;
     let listeners = listeners.into_iter().map(|(listener, _)| listener).collect();
     let file = path.to_owned();
-    Ok(Config { file, engine, api, state, aws, load_balancers, listeners, groups })
+    Ok(Config { file, engine, api, state, aws, alibaba, load_balancers, listeners, groups })
 }
 
 /// A whole configuration; whatever is in it has been checked against its rule set.
@@ -78,6 +83,8 @@ pub struct Config {
     pub state: StateConfig,
     /// `[aws]`
     pub aws: AwsConfig,
+    /// `[alibaba]`
+    pub alibaba: AlibabaConfig,
     /// `[[load_balancer]]`, in file order.
     pub load_balancers: Vec<LoadBalancerConfig>,
     /// `[[listener]]`, in file order.
@@ -118,6 +125,8 @@ pub struct ApiConfig {
     pub socket_mode: u32,
     /// Its group, by name or number; none: the process's.
     pub socket_group: Option<String>,
+    /// Loopback address and port that signed requests are answered on; port 0: any that is free.
+    pub listen: Option<SocketAddr>,
 }
 
 /// `[state]`
@@ -254,6 +263,9 @@ pub struct GroupConfig {
     pub origin: Origin,
 }
 
+/// The zone of a target that is in every zone; the word is AWS's.
+pub const ZONE_ALL: &str = "all";
+
 /// One target as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetConfig {
@@ -261,7 +273,8 @@ pub struct TargetConfig {
     pub id: Option<Box<str>>,
     /// Address and traffic port.
     pub endpoint: Endpoint,
-    /// Zone where one was given; else it is in every zone. Shared: a zone's name is kept once.
+    /// Zone where one was given; else, and where it is [`ZONE_ALL`], it is in every zone. Shared:
+    /// a zone's name is kept once.
     pub zone: Option<Arc<str>>,
     /// Weight where one was given.
     pub weight: Option<u16>,

@@ -9,11 +9,13 @@ use super::{
 use crate::limits::{IN_FLIGHT_MAX, TARGETS_MAX, TARGETS_MAX_DEFAULT, WORKERS_MAX};
 use crate::rng::mix;
 use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// Bytes of a Unix socket's path: `sun_path` without its NUL.
 const SOCKET_PATH_MAX: usize = 107;
+const API_KEYS: [&str; 4] = ["socket", "socket_mode", "socket_group", "listen"];
 const SOCKET: &str = "/run/ringcheck/api.sock";
 const SOCKET_MODE: u32 = 0o660;
 const DAY: Duration = Duration::from_secs(86_400);
@@ -42,18 +44,39 @@ fn backend(setting: &Setting<'_>) -> Result<Backend, ConfigError> {
 }
 
 pub(super) fn api(root: &Section<'_>) -> Result<ApiConfig, ConfigError> {
-    let keys = ["socket", "socket_mode", "socket_group", "listen"];
-    let section = root.section("api", "api", &keys)?;
-    if let Some(setting) = section.get("listen") {
-        return Err(setting.wrong("is not in this version", "remove it; the API is on the socket"));
-    }
+    let section = root.section("api", "api", &API_KEYS)?;
     Ok(ApiConfig {
         socket: section.get("socket").map_or_else(|| Ok(SOCKET.into()), |set| socket(&set))?,
         socket_mode: section
             .get("socket_mode")
             .map_or(Ok(SOCKET_MODE), |setting| socket_mode(&setting))?,
         socket_group: section.get("socket_group").map(|setting| setting.name()).transpose()?,
+        listen: section.get("listen").map(|setting| listen(&setting)).transpose()?,
     })
+}
+
+/// A loopback address with a port. No other: what the signatures protect is not encrypted.
+fn listen(setting: &Setting<'_>) -> Result<SocketAddr, ConfigError> {
+    let address: SocketAddr = setting.text()?.parse().map_err(|_| {
+        let cure = "write it as \"127.0.0.1:9411\" or \"[::1]:9411\"";
+        setting.wrong("is not an address with a port", cure)
+    })?;
+    if !address.ip().to_canonical().is_loopback() {
+        let cure = "use 127.0.0.1 or [::1]; others may come through a proxy";
+        return Err(setting.wrong("is not on loopback", cure));
+    }
+    Ok(address)
+}
+
+/// Refuses `api.listen` without a directory for the keys that its requests are signed with.
+pub(super) fn check_listen(root: &Section<'_>, state: &StateConfig) -> Result<(), ConfigError> {
+    let api = root.section("api", "api", &API_KEYS)?;
+    match (api.get("listen"), &state.dir) {
+        (Some(setting), None) => {
+            Err(setting.wrong("needs a directory for its keys", "add dir to [state]"))
+        }
+        (Some(_) | None, _) => Ok(()),
+    }
 }
 
 fn socket(setting: &Setting<'_>) -> Result<PathBuf, ConfigError> {

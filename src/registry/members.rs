@@ -5,7 +5,7 @@
 //! that were given lie one after another in one text. The index by id is a sorted permutation.
 
 use crate::config::identity::{self, Id, Identity, sorted_positions};
-use crate::config::{Lifecycle, TargetConfig};
+use crate::config::{Lifecycle, TargetConfig, ZONE_ALL};
 use crate::endpoint::Endpoint;
 use crate::report::TargetId;
 use crate::time::Instant;
@@ -163,8 +163,8 @@ impl Members {
         self.zone_name(position).map(|name| &**name)
     }
 
-    /// Whether a load balancer enables the zone of the member at `position`; one without a zone is
-    /// in every zone.
+    /// Whether a load balancer enables the zone of the member at `position`; one without a zone, or
+    /// with [`ZONE_ALL`], is in every zone.
     #[must_use]
     pub fn zone_enabled(&self, position: usize) -> bool {
         let zone = self.zone_of.get(position).copied().unwrap_or(u32::MAX);
@@ -342,7 +342,8 @@ impl Members {
         let zone_of = zones_of.map(|zone| {
             let Some(zone) = zone else { return u32::MAX };
             *index.entry(zone).or_insert_with(|| {
-                let enabled = enabled.is_none_or(|all| all.iter().any(|name| **name == **zone));
+                let is_in = |all: &[Box<str>]| all.iter().any(|name| **name == **zone);
+                let enabled = &**zone == ZONE_ALL || enabled.is_none_or(is_in);
                 zones.push((Arc::clone(zone), enabled));
                 position_u32(zones.len() - 1)
             })

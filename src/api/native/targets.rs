@@ -6,6 +6,7 @@ use crate::api::cursor::Cursor;
 use crate::api::error::ApiError;
 use crate::api::query::{Query, crop};
 use crate::api::{ApiState, Chosen};
+use crate::config::ZONE_ALL;
 use crate::outcome::{Code, TABLE};
 use crate::table::{Filter, Reading, ShownState, StateMask, explain};
 use axum::extract::{Path, State};
@@ -183,9 +184,10 @@ impl Page {
     }
 }
 
-/// Whether a target in `zone` is asked for with `asked`: one without a zone is in every zone.
+/// Whether a target in `zone` is asked for with `asked`: one without a zone, or with
+/// [`ZONE_ALL`], is in every zone.
 pub(super) fn in_zone(zone: Option<&str>, asked: Option<&str>) -> bool {
-    asked.is_none() || zone.is_none() || zone == asked
+    asked.is_none() || zone.is_none_or(|zone| zone == ZONE_ALL) || zone == asked
 }
 
 fn form<'a>(
@@ -212,5 +214,23 @@ fn form<'a>(
         status: outcome.map(|outcome| outcome.status).filter(|&status| status != 0),
         since: state.wall.rfc3339(reading.verdict.since),
         last_probe: reading.last.map(|last| wire::Probe::new(state, &last)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn some_targets_are_in_every_zone() {
+        for (zone, asked, fits) in [
+            (Some("a"), None, true),
+            (Some("a"), Some("a"), true),
+            (Some("a"), Some("b"), false),
+            (None, Some("b"), true),
+            (Some("all"), Some("b"), true),
+        ] {
+            assert_eq!(in_zone(zone, asked), fits, "{zone:?} {asked:?}");
+        }
     }
 }
