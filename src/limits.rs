@@ -94,8 +94,8 @@ pub const API_SEND_BUFFER_BYTES: usize = 64 * 1_024;
 /// Bytes of all bodies together that come in over TCP at one time: each is held whole until its
 /// signature is verified.
 pub const API_BODIES_BYTES_MAX: usize = 64 * 1_024 * 1_024;
-/// Bytes of a form over TCP whose head does not say who signed it.
-pub const API_FORM_BYTES_MAX: usize = 256 * 1_024;
+/// Bytes of a form over TCP whose head does not say who signed it; smaller bodies need no room.
+pub const API_FORM_BYTES_MAX: usize = 64 * 1_024;
 /// Keys of `keys.toml`.
 pub const KEYS_MAX: usize = 1_000;
 /// Bytes of `keys.toml`.

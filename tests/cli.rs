@@ -7,9 +7,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::Ipv4Addr;
 use std::process::{Command, Output, Stdio};
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 12] = [
     "probe", "serve", "validate", "demo", "farm", "reload", "status", "groups", "targets",
-    "target", "events",
+    "target", "events", "keys",
 ];
 const KEYS: &str =
     "target,address,outcome,code,detail,status,connect_us,tls_us,first_byte_us,total_us";

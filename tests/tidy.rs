@@ -45,11 +45,11 @@ const ARROWS: &[(&str, &str)] = &[
     ("table",     "health registry report shown stats"),
     ("collector", "health registry report stats table"),
     ("snapshot",  "health registry report table"),
-    ("api",       "config edit registry report table"),
+    ("api",       "access config edit registry report table"),
     // wiring, and the shell around everything
-    ("engine",    "api collector config edit health io recipe registry report schedule snapshot table worker"),
+    ("engine",    "access api collector config edit health io recipe registry report schedule snapshot table worker"),
     ("farm",      ""),
-    ("cli",       "check config engine farm recipe registry report stats table"),
+    ("cli",       "access check config engine farm recipe registry report stats table"),
 ];
 
 /// Who may ask what time it is: effects and the shell. Everything else is told.

@@ -11,18 +11,23 @@ mod answer;
 mod bind;
 mod body;
 mod cursor;
+mod door;
 mod error;
 pub mod form;
+mod listen;
 mod native;
 mod peer;
 mod percent;
 mod query;
+mod refusal;
 mod reload;
 mod server;
 mod stream;
 
 pub use bind::{BindError, SocketFile, bind};
+pub use door::Door;
 pub use error::ApiError;
+pub use listen::{ListenError, listen};
 pub use reload::{LastReload, ReloadError, ReloadFuture, ReloadHandle, ReloadSummary};
 pub use server::serve;
 
@@ -38,6 +43,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use percent::{Plus, decode};
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// What the API is made of.
@@ -50,6 +56,8 @@ pub struct Parts {
     pub edits: Arc<dyn Edits>,
     /// The configuration file's name in answers.
     pub file: String,
+    /// Where it answers over TCP, if it does.
+    pub listen: Option<SocketAddr>,
     /// The daemon's clock for people.
     pub wall: Arc<WallClock>,
     /// Both clocks, now: the monotonic one, and milliseconds since 1970. Tests have their own.
@@ -68,6 +76,7 @@ pub struct ApiState {
     edits: Arc<dyn Edits>,
     /// The configuration file that groups come from.
     file: String,
+    listen: Option<SocketAddr>,
     started: Instant,
     wall: Arc<WallClock>,
     /// Both clocks, now. Tests have their own.
@@ -84,9 +93,9 @@ impl ApiState {
     /// The state of an API made of `parts`.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { table, reload, edits, file, wall, clocks } = parts;
+        let Parts { table, reload, edits, file, listen, wall, clocks } = parts;
         let (started, _) = clocks();
-        Self { table, reload, edits, file, started, wall, clocks }
+        Self { table, reload, edits, file, listen, started, wall, clocks }
     }
 
     /// Carries an edit out; the published view shows it then.

@@ -1,12 +1,26 @@
 //! What a request knows of its connection: who asks, and whether the daemon stops.
 
+use std::fmt;
+use std::sync::Arc;
 use tokio::sync::watch;
 
-/// Who is at the other end.
-#[derive(Clone, Copy, Debug)]
+/// Who is at the other end. Printed for logs as `uid 0`, or as `key ID`.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Peer {
-    /// By SO_PEERCRED; none where the kernel does not say.
+    /// On the socket: by SO_PEERCRED; none where the kernel does not say.
     pub(super) uid: Option<u32>,
+    /// Over TCP: the id of the key that signed the request.
+    pub(super) key: Option<Arc<str>>,
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.key, self.uid) {
+            (Some(key), _) => write!(f, "key {key}"),
+            (None, Some(uid)) => write!(f, "uid {uid}"),
+            (None, None) => f.write_str("nobody known"),
+        }
+    }
 }
 
 /// Whether the daemon stops, for answers that have no end of their own.

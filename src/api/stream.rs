@@ -12,27 +12,26 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::UnixStream;
 use tokio_io_timeout::TimeoutStream;
 
 /// See the module's head.
 #[derive(Debug)]
-pub(super) struct ClientStream {
-    stream: Pin<Box<TimeoutStream<UnixStream>>>,
+pub(super) struct ClientStream<S> {
+    stream: Pin<Box<TimeoutStream<S>>>,
     /// What is written instead of the library's own answer, and how much of it went out.
     instead: Option<(Vec<u8>, usize)>,
 }
 
-impl ClientStream {
+impl<S: AsyncRead + AsyncWrite> ClientStream<S> {
     /// `stream`, whose writes fail when the client has read nothing for `pause_max`.
-    pub(super) fn new(stream: UnixStream, pause_max: Duration) -> Self {
+    pub(super) fn new(stream: S, pause_max: Duration) -> Self {
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(pause_max));
         Self { stream: Box::pin(stream), instead: None }
     }
 }
 
-impl AsyncRead for ClientStream {
+impl<S: AsyncRead + AsyncWrite> AsyncRead for ClientStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -42,7 +41,7 @@ impl AsyncRead for ClientStream {
     }
 }
 
-impl AsyncWrite for ClientStream {
+impl<S: AsyncRead + AsyncWrite> AsyncWrite for ClientStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

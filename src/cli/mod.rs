@@ -10,6 +10,7 @@ mod exit;
 pub mod farm;
 pub mod groups;
 mod interrupt;
+pub mod keys;
 pub mod probe;
 pub mod reload;
 pub mod serve;
@@ -58,6 +59,7 @@ enum Command {
     Targets(targets::TargetsArgs),
     Target(target::TargetArgs),
     Events(events::EventsArgs),
+    Keys(keys::KeysArgs),
 }
 
 /// How a query's answer is printed.
@@ -100,5 +102,6 @@ fn run(command: Command) -> Answer {
         Command::Targets(args) => targets::run(&args),
         Command::Target(args) => target::run(&args),
         Command::Events(args) => events::run(&args),
+        Command::Keys(args) => keys::run(&args),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Answer, Exit, Failure};
 use crate::config;
-use crate::engine::daemon::{Daemon, DaemonError};
+use crate::engine::daemon::{Daemon, DaemonError, TcpError};
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use tracing_subscriber::EnvFilter;
@@ -57,9 +57,11 @@ pub(super) fn log(level: &str) {
 pub(super) fn failure(error: DaemonError) -> Failure {
     match error {
         DaemonError::Config(error) => Failure::usage(error),
+        DaemonError::Tcp(TcpError::NoStateDir) => Failure::usage(TcpError::NoStateDir),
         DaemonError::Engine(_)
         | DaemonError::Bind(_)
         | DaemonError::State(_)
+        | DaemonError::Tcp(_)
         | DaemonError::Start(..) => Failure::engine(error),
     }
 }

@@ -5,10 +5,12 @@
 //! answers the API and takes signals.
 
 pub use super::state_dir::StateDirError;
+pub use super::tcp::TcpError;
 
 use super::edits::EditRequest;
 use super::keeper::{Keeper, Request, Stopping};
 use super::state_dir::StateDir;
+use super::tcp::Tcp;
 use super::warm::Warm;
 use super::{Engine, EngineError, Plan};
 use crate::api::{
@@ -51,6 +53,9 @@ pub enum DaemonError {
     /// The state directory cannot be had.
     #[error(transparent)]
     State(#[from] StateDirError),
+    /// Nobody can be answered over TCP.
+    #[error(transparent)]
+    Tcp(#[from] TcpError),
     /// The configuration does not fit.
     #[error(transparent)]
     Config(#[from] ReloadError),
@@ -71,6 +76,8 @@ pub struct Daemon {
     listener: std::os::unix::net::UnixListener,
     socket: api::SocketFile,
     /// Where one is configured.
+    tcp: Option<Tcp>,
+    /// Where one is configured.
     state: Option<StateDir>,
     warm: Option<Warm>,
     clock: Arc<WallClock>,
@@ -90,6 +97,7 @@ impl Daemon {
         // One value until the end: where the start fails, the listener must go before its file,
         // which stays as long as somebody listens.
         let bound = api::bind(&api.socket, api.socket_mode, api.socket_group.as_deref())?;
+        let tcp = Tcp::open(&config)?;
         let now = monotonic();
         // Places are made as they are needed. A reload may replace every target, those that left
         // drain for a while, and ids come free only when all workers have let go of them.
@@ -143,6 +151,7 @@ impl Daemon {
             ended,
             listener,
             socket,
+            tcp,
             state,
             warm,
             clock,
@@ -170,6 +179,7 @@ impl Daemon {
             ended,
             listener,
             socket,
+            tcp,
             state,
             warm,
             clock,
@@ -180,6 +190,7 @@ impl Daemon {
             reload: Arc::clone(&control) as _,
             edits: Arc::clone(&control) as _,
             file: name,
+            listen: tcp.as_ref().map(Tcp::address),
             wall: clock,
             clocks: Parts::CLOCKS,
         };
@@ -187,11 +198,13 @@ impl Daemon {
         let served: Result<(), DaemonError> = tokio_uring::start(async {
             let listener = tokio::net::UnixListener::from_std(listener)
                 .map_err(|error| DaemonError::Start("the API", error))?;
+            let door = tcp.map(Tcp::door).transpose();
+            let door = door.map_err(|error| DaemonError::Start("the API over TCP", error))?;
             let stop = stop_signal(Arc::clone(&control), ended, until)?;
             notify(&[sd_notify::NotifyState::Ready]);
             let (over, is_over) = watch::channel(false);
             let serving = async {
-                api::serve(listener, api, stop).await;
+                api::serve(listener, door, api, stop).await;
                 over.send_replace(true);
             };
             match &warm {

@@ -10,6 +10,7 @@ mod keeper;
 pub mod oneshot;
 pub mod resources;
 mod state_dir;
+mod tcp;
 mod warm;
 
 pub use resources::Plan;

@@ -5,9 +5,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod door;
 mod golden;
 mod hostile;
 mod pages;
 mod reference;
+#[path = "../support/sign.rs"]
+mod sign;
 mod streams;
 mod world;

@@ -1,9 +1,10 @@
 //! A daemon without an engine: a table filled by hand, and the API on a socket in a directory of
 //! its own.
 
+use ringcheck::access::KeyFile;
 use ringcheck::api::{
-    ApiState, LastReload, Parts, ReloadError, ReloadFuture, ReloadHandle, ReloadSummary,
-    SocketFile, bind, serve,
+    ApiState, Door, LastReload, Parts, ReloadError, ReloadFuture, ReloadHandle, ReloadSummary,
+    SocketFile, bind, listen, serve,
 };
 use ringcheck::collector::Collector;
 use ringcheck::config;
@@ -16,17 +17,18 @@ use ringcheck::stats::Stats;
 use ringcheck::table::StateTable;
 use ringcheck::time::Instant;
 use ringcheck::wall::WallClock;
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 /// 2026-01-02T03:04:05.000Z at 100 s of the monotonic clock; there the tests stand still.
 pub(crate) const NOW: Instant = Instant::from_millis(100_000);
-const NOW_WALL_MS: u64 = 1_767_323_045_000;
+pub(crate) const NOW_WALL_MS: u64 = 1_767_323_045_000;
 
 const CONFIG: &str = r#"
 [[load_balancer]]
@@ -109,6 +111,8 @@ pub(crate) struct World {
     pub(crate) table: Arc<StateTable>,
     pub(crate) reloads: Arc<Reloads>,
     pub(crate) socket: PathBuf,
+    /// Where it answers over TCP those who sign with a key of its state directory.
+    pub(crate) tcp: SocketAddr,
     ids: Arc<Mutex<IdAllocator>>,
     dir: tempfile::TempDir,
     stop: Option<oneshot::Sender<()>>,
@@ -178,8 +182,12 @@ impl World {
         let socket = dir.path().join("api.sock");
         let (listener, file) = bind(&socket, 0o600, None).unwrap();
         let listener = UnixListener::from_std(listener).unwrap();
+        let (tcp_listener, tcp) = listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let tcp_listener = TcpListener::from_std(tcp_listener).unwrap();
+        let keys = KeyFile::open(dir.path()).unwrap();
         let reload: Arc<dyn ReloadHandle> = reloads.clone();
         let clocks = || (NOW, NOW_WALL_MS);
+        let door = Door::new(tcp_listener, keys, Some("us-east-1".to_owned()), clocks);
         let name = "/etc/ringcheck.toml".to_owned();
         let edits = Arc::new(Keeper {
             collector: Arc::clone(&collector),
@@ -189,14 +197,16 @@ impl World {
         });
         let table_of_api = Arc::clone(&table);
         let wall = Arc::new(WallClock::new(NOW, NOW_WALL_MS));
-        let parts = Parts { table: table_of_api, reload, edits, file: name, wall, clocks };
+        let listen = Some(tcp);
+        let parts = Parts { table: table_of_api, reload, edits, file: name, listen, wall, clocks };
         let state = Arc::new(ApiState::new(parts));
         let (stop, stopped) = oneshot::channel();
-        let server = tokio::spawn(serve(listener, state, async {
+        let server = tokio::spawn(serve(listener, Some(door), state, async {
             let _ = stopped.await;
         }));
         let stop = Some(stop);
-        let world = Self { collector, table, reloads, socket, ids, dir, stop, server, _file: file };
+        let world =
+            Self { collector, table, reloads, socket, tcp, ids, dir, stop, server, _file: file };
         world.install(CONFIG);
         world.fill();
         world
@@ -229,6 +239,11 @@ impl World {
     pub(crate) fn report(&self, reports: Vec<Report>) {
         let batch = Batch { worker: 0, revision: 1, reports, stats: None };
         self.collector.lock().unwrap().apply(batch, NOW);
+    }
+
+    /// Where the keys are.
+    pub(crate) fn state_dir(&self) -> &Path {
+        self.dir.path()
     }
 
     /// Ends the API as a stop of the daemon does; the socket's file goes with the world.

@@ -6,6 +6,7 @@ pub(crate) mod command;
 pub(crate) mod daemon;
 pub(crate) mod netns;
 pub(crate) mod scripts;
+pub(crate) mod sign;
 pub(crate) mod stage;
 
 use nix::poll::{PollTimeout, poll};

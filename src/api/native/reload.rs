@@ -26,10 +26,10 @@ pub(super) async fn reload(
     request: Request,
 ) -> Result<Response, ApiError> {
     Query::of(request.uri())?.finish("")?;
-    let uid = request.extensions().get::<Peer>().and_then(|peer| peer.uid);
+    let peer = request.extensions().get::<Peer>().cloned().unwrap_or_default();
     let body = read_body(request.into_body()).await?;
     let Asked { force } = if body.is_empty() { Asked::default() } else { parse(&body)? };
-    tracing::info!(uid, force, "reload asked for over the API");
+    tracing::info!(%peer, force, "reload asked for over the API");
     match state.reload.reload(force).await {
         Ok(summary) => Ok(json(&summary)),
         Err(error) => Err(refusal(&error)),

@@ -39,6 +39,7 @@ pub(super) async fn summary(
         uptime_seconds: now.since(state.started).as_secs(),
         workers: workers.map(|(n, view)| worker(&state, n, view, now)).collect(),
         last_reload: reload::last(&state),
+        listen: state.listen,
     }))
 }
 

@@ -8,7 +8,7 @@ use crate::wall::Rfc3339;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Targets by shown state.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
@@ -78,6 +78,7 @@ pub(super) struct Summary {
     pub(super) uptime_seconds: u64,
     pub(super) workers: Vec<Worker>,
     pub(super) last_reload: Option<LastReload>,
+    pub(super) listen: Option<SocketAddr>,
 }
 
 /// Counters of probes since the start.
