@@ -33,7 +33,10 @@ fn the_codes_are_those_of_the_table() {
 #[test]
 fn refusals_are_worded_as_they_are_printed() {
     let sources = [
+        "src/access/key_file.rs",
+        "src/access/keys.rs",
         "src/api/bind.rs",
+        "src/api/listen.rs",
         "src/engine/mod.rs",
         "src/engine/resources.rs",
         "src/io/uring/setup.rs",

@@ -17,7 +17,7 @@ use ringcheck::stats::Stats;
 use ringcheck::table::StateTable;
 use ringcheck::time::Instant;
 use ringcheck::wall::WallClock;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -28,6 +28,8 @@ use tokio::task::JoinHandle;
 
 /// 2026-01-02T03:04:05.000Z at 100 s of the monotonic clock; there the tests stand still.
 pub(crate) const NOW: Instant = Instant::from_millis(100_000);
+/// What the summary says; the real port is another one in every run.
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9_411);
 pub(crate) const NOW_WALL_MS: u64 = 1_767_323_045_000;
 
 const CONFIG: &str = r#"
@@ -197,7 +199,7 @@ impl World {
         });
         let table_of_api = Arc::clone(&table);
         let wall = Arc::new(WallClock::new(NOW, NOW_WALL_MS));
-        let listen = Some(tcp);
+        let listen = Some(LISTEN);
         let parts = Parts { table: table_of_api, reload, edits, file: name, listen, wall, clocks };
         let state = Arc::new(ApiState::new(parts));
         let (stop, stopped) = oneshot::channel();
