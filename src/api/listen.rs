@@ -28,9 +28,9 @@ pub fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ListenEr
     if !address.ip().to_canonical().is_loopback() {
         return Err(ListenError::NotLoopback(address));
     }
-    bind(address).map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => ListenError::Taken(address),
-        _ => ListenError::Refused(address, error),
+    bind(address).map_err(|error| {
+        let is_taken = error.kind() == io::ErrorKind::AddrInUse;
+        if is_taken { ListenError::Taken(address) } else { ListenError::Refused(address, error) }
     })
 }
 
