@@ -239,7 +239,7 @@ fn named(line: &str) -> impl Iterator<Item = &str> {
 #[test]
 fn nothing_points_left() {
     let mut above: Vec<&str> = Vec::new();
-    for (module, uses) in ARROWS.iter().copied() {
+    for &(module, uses) in ARROWS {
         for used in uses.split_whitespace() {
             assert!(above.contains(&used), "{module} names {used}, which stands below it");
             assert!(!GROUND.contains(&used), "{used} is ground; it need not be in {module}'s row");
@@ -276,7 +276,7 @@ fn no_arrow_is_allowed_that_nobody_uses() {
             }));
         }
     }
-    for (module, uses) in ARROWS.iter().copied() {
+    for &(module, uses) in ARROWS {
         for name in uses.split_whitespace() {
             let arrow = (module.to_owned(), name.to_owned());
             assert!(used.contains(&arrow), "{module} no longer names {name}; remove the arrow");
