@@ -44,9 +44,17 @@ pub(super) enum More {
     No,
 }
 
-/// An answer of JSON that `next` appends piece by piece. One that is over after the first piece is
-/// sent whole, with its length.
-pub(super) fn json_pieces<F>(mut next: F) -> Response
+/// An answer of JSON that `next` appends piece by piece.
+pub(super) fn json_pieces<F>(next: F) -> Response
+where
+    F: FnMut(&mut Vec<u8>) -> More + Send + Unpin + 'static,
+{
+    pieces(JSON, next)
+}
+
+/// An answer that `next` appends piece by piece. One that is over after the first piece is sent
+/// whole, with its length.
+pub(super) fn pieces<F>(content_type: &'static str, mut next: F) -> Response
 where
     F: FnMut(&mut Vec<u8>) -> More + Send + Unpin + 'static,
 {
@@ -55,7 +63,7 @@ where
         More::No => Body::from(first),
         More::Yes => Body::new(Pieces { next: Some(next), ready: Some(first.into()) }),
     };
-    ([(CONTENT_TYPE, JSON)], body).into_response()
+    ([(CONTENT_TYPE, content_type)], body).into_response()
 }
 
 struct Pieces<F> {

@@ -1,13 +1,14 @@
 //! The API: what is asked over the socket, answered from the state table.
 //!
 //! Here is what every dialect has in common: the server, the router, bodies, queries, answers and
-//! cursors. A dialect is a folder: [`native`] (DESIGN 5.2).
+//! cursors. A dialect is a folder: [`native`] (DESIGN 5.2), [`aws`] (5.3).
 //!
 //! Nothing here writes to the table or waits for a worker: every answer is made from the published
 //! view, the records and the history. What changes something (a reload) is handed to
 //! [`ReloadHandle`]. The server around it is [`serve`].
 
 mod answer;
+mod aws;
 mod bind;
 mod body;
 mod cursor;
@@ -23,6 +24,8 @@ mod refusal;
 mod reload;
 mod server;
 mod stream;
+mod vendor;
+mod xml;
 
 pub use bind::{BindError, SocketFile, bind};
 pub use door::Door;
@@ -31,6 +34,7 @@ pub use listen::{ListenError, listen};
 pub use reload::{LastReload, ReloadError, ReloadFuture, ReloadHandle, ReloadSummary};
 pub use server::serve;
 
+use crate::config::AwsConfig;
 use crate::edit::{Done, Edit, EditError, Edits};
 use crate::registry::Group;
 use crate::table::{GroupSets, StateTable, View};
@@ -56,6 +60,8 @@ pub struct Parts {
     pub edits: Arc<dyn Edits>,
     /// The configuration file's name in answers.
     pub file: String,
+    /// How the AWS dialect names itself.
+    pub aws: AwsConfig,
     /// Where it answers over TCP, if it does.
     pub listen: Option<SocketAddr>,
     /// The daemon's clock for people.
@@ -76,6 +82,7 @@ pub struct ApiState {
     edits: Arc<dyn Edits>,
     /// The configuration file that groups come from.
     file: String,
+    aws: AwsConfig,
     listen: Option<SocketAddr>,
     started: Instant,
     wall: Arc<WallClock>,
@@ -93,15 +100,19 @@ impl ApiState {
     /// The state of an API made of `parts`.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { table, reload, edits, file, listen, wall, clocks } = parts;
+        let Parts { table, reload, edits, file, aws, listen, wall, clocks } = parts;
         let (started, _) = clocks();
-        Self { table, reload, edits, file, listen, started, wall, clocks }
+        Self { table, reload, edits, file, aws, listen, started, wall, clocks }
     }
 
     /// Carries an edit out; the published view shows it then.
-    #[expect(dead_code, reason = "the handlers that write come next")]
     async fn edit(&self, edit: Edit) -> Result<Done, EditError> {
         self.edits.apply(edit).await
+    }
+
+    /// Milliseconds since 1970, for display.
+    fn unix_ms(&self) -> u64 {
+        (self.clocks)().1
     }
 
     /// The time now; keeps the wall clock's offset right on the way.
@@ -134,6 +145,7 @@ impl Chosen {
 pub fn router(state: Arc<ApiState>) -> Router {
     Router::new()
         .merge(native::routes())
+        .merge(vendor::routes())
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn(check))
@@ -147,7 +159,12 @@ async fn check(request: Request, next: Next) -> Response {
         return ApiError::new(StatusCode::BAD_REQUEST, "InvalidPath", message).into_response();
     }
     if let Err(refused) = body::refuse_large(&request) {
-        return refused.into_response();
+        let is_vendors = request.uri().path() == vendor::PATH;
+        return if is_vendors {
+            vendor::refusal(&request, &refused)
+        } else {
+            refused.into_response()
+        };
     }
     next.run(request).await
 }

@@ -17,7 +17,7 @@ use crate::api::{
     self, ApiState, BindError, LastReload, Parts, ReloadError, ReloadFuture, ReloadHandle,
 };
 use crate::collector::Collector;
-use crate::config::Config;
+use crate::config::{AwsConfig, Config};
 use crate::edit::{Edit, EditError, EditFuture, Edits, Judge};
 use crate::limits::API_CONNECTIONS_MAX;
 use crate::table::StateTable;
@@ -82,6 +82,7 @@ pub struct Daemon {
     warm: Option<Warm>,
     clock: Arc<WallClock>,
     name: String,
+    aws: AwsConfig,
 }
 
 impl Daemon {
@@ -107,6 +108,7 @@ impl Daemon {
         let engine = Engine::start(&plan, Keep::Newest, |_| Options { rounds: None, rate: None })?;
         tracing::info!(workers = plan.workers, slots = plan.slots, "probing on io_uring");
         let name = config.file.display().to_string();
+        let aws = config.aws.clone();
         let (commands, orders) = bounded(COMMANDS_QUEUED);
         let ended = Arc::new(Notify::new());
         let collector = {
@@ -156,6 +158,7 @@ impl Daemon {
             warm,
             clock,
             name,
+            aws,
         })
     }
 
@@ -184,6 +187,7 @@ impl Daemon {
             warm,
             clock,
             name,
+            aws,
         } = self;
         let parts = Parts {
             table,
@@ -192,6 +196,7 @@ impl Daemon {
             file: name,
             listen: tcp.as_ref().map(Tcp::address),
             wall: clock,
+            aws,
             clocks: Parts::CLOCKS,
         };
         let api = Arc::new(ApiState::new(parts));

@@ -14,7 +14,7 @@ mod stats_view;
 pub use history::{Event, History};
 pub use record::{Failure, LastProbe, Reading, Verdict};
 pub use sets::{Filter, GroupSets, Positions, StateMask};
-pub use shown_state::{Shown, ShownState, explain, shown_state};
+pub use shown_state::{Shown, ShownState, explain, explain_absent, shown_state};
 pub use stats_view::{Figures, Percentiles, STUCK_AFTER, StatsView, WorkerView};
 
 use crate::health::Observed;

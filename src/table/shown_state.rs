@@ -21,6 +21,13 @@ pub fn explain(group: &Group, position: usize, reading: &Reading, taken_up: bool
     shown::shown(&Facts::of(group, position), &seen)
 }
 
+/// What a target shows that was asked for by name and is not in `group`.
+#[must_use]
+pub fn explain_absent(group: &Group) -> Shown {
+    let seen = Seen { taken_up: true, observed: Observed::Initial, outcome: None };
+    shown::shown(&Facts::not_registered(group), &seen)
+}
+
 /// What the member at `position` shows when its worker says `observed`.
 #[must_use]
 pub fn shown_state(group: &Group, position: usize, observed: Observed) -> ShownState {

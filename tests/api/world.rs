@@ -8,7 +8,7 @@ use ringcheck::api::{
 };
 use ringcheck::collector::Collector;
 use ringcheck::config;
-use ringcheck::edit::{Edit, EditFuture, Edits, Judge};
+use ringcheck::edit::{Edit, EditError, EditFuture, Edits, Judge};
 use ringcheck::health::Observed;
 use ringcheck::outcome::{Cause, Code, Detail, Outcome};
 use ringcheck::registry::{IdAllocator, Registry};
@@ -110,6 +110,8 @@ const SICK: &str = r#"[
 /// See the module's head.
 pub(crate) struct World {
     pub(crate) collector: Arc<Mutex<Collector>>,
+    /// What edits fail with.
+    pub(crate) refusal: Arc<Mutex<Option<EditError>>>,
     pub(crate) table: Arc<StateTable>,
     pub(crate) reloads: Arc<Reloads>,
     pub(crate) socket: PathBuf,
@@ -154,10 +156,14 @@ struct Keeper {
     ids: Arc<Mutex<IdAllocator>>,
     table: Arc<StateTable>,
     judge: Judge,
+    refusal: Arc<Mutex<Option<EditError>>>,
 }
 
 impl Edits for Keeper {
     fn apply(&self, edit: Edit) -> EditFuture<'_> {
+        if let Some(error) = self.refusal.lock().unwrap().clone() {
+            return Box::pin(async { Err(error) });
+        }
         let now = NOW + Duration::from_millis(1);
         let registry = Arc::clone(&self.table.view().registry);
         let judged = self.judge.judge(&registry, edit, &mut self.ids.lock().unwrap(), now);
@@ -174,10 +180,16 @@ impl Edits for Keeper {
 impl World {
     /// The world as CONFIG has it, with some of every state, and the API on its socket.
     pub(crate) fn start() -> Self {
+        Self::with(config::AwsConfig::default(), 6_000)
+    }
+
+    /// The same with `[aws]` and `engine.max_targets`.
+    pub(crate) fn with(aws: config::AwsConfig, targets_max: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("web.json"), WEB).unwrap();
         std::fs::write(dir.path().join("sick.json"), SICK).unwrap();
-        let table = Arc::new(StateTable::new(10_000, Instant::from_millis(1_000)));
+        let table =
+            Arc::new(StateTable::new(10_000 + 4 * targets_max, Instant::from_millis(1_000)));
         let collector = Collector::new(Arc::clone(&table), 2, Instant::from_millis(1_000));
         let (collector, ids) = (Arc::new(Mutex::new(collector)), Arc::default());
         let reloads = Arc::new(Reloads::default());
@@ -191,24 +203,38 @@ impl World {
         let clocks = || (NOW, NOW_WALL_MS);
         let door = Door::new(tcp_listener, keys, Some("us-east-1".to_owned()), clocks);
         let name = "/etc/ringcheck.toml".to_owned();
+        let refusal = Arc::default();
         let edits = Arc::new(Keeper {
             collector: Arc::clone(&collector),
             ids: Arc::clone(&ids),
             table: Arc::clone(&table),
-            judge: Judge { file: name.clone(), targets_max: 6_000 },
+            judge: Judge { file: name.clone(), targets_max },
+            refusal: Arc::clone(&refusal),
         });
         let table_of_api = Arc::clone(&table);
         let wall = Arc::new(WallClock::new(NOW, NOW_WALL_MS));
         let listen = Some(LISTEN);
-        let parts = Parts { table: table_of_api, reload, edits, file: name, listen, wall, clocks };
+        let parts =
+            Parts { table: table_of_api, reload, edits, file: name, aws, listen, wall, clocks };
         let state = Arc::new(ApiState::new(parts));
         let (stop, stopped) = oneshot::channel();
         let server = tokio::spawn(serve(listener, Some(door), state, async {
             let _ = stopped.await;
         }));
         let stop = Some(stop);
-        let world =
-            Self { collector, table, reloads, socket, tcp, ids, dir, stop, server, _file: file };
+        let world = Self {
+            collector,
+            refusal,
+            table,
+            reloads,
+            socket,
+            tcp,
+            ids,
+            dir,
+            stop,
+            server,
+            _file: file,
+        };
         world.install(CONFIG);
         world.fill();
         world
@@ -246,6 +272,22 @@ impl World {
     /// Where the keys are.
     pub(crate) fn state_dir(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// Both workers say that they have carried out what was changed so far.
+    pub(crate) fn take_up(&self) {
+        let revision = self.table.view().registry.revision;
+        for worker in 0..2 {
+            let batch = Batch { worker, revision, reports: Vec::new(), stats: None };
+            self.collector.lock().unwrap().apply(batch, NOW);
+        }
+    }
+
+    /// Who drains is gone at `now`.
+    pub(crate) fn expire(&self, now: Instant) {
+        let view = self.table.view();
+        let registry = view.registry.expire(&mut self.ids.lock().unwrap(), now).0;
+        self.collector.lock().unwrap().install(Arc::new(registry), now).unwrap();
     }
 
     /// Ends the API as a stop of the daemon does; the socket's file goes with the world.
