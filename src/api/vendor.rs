@@ -43,7 +43,7 @@ async fn answer(State(state): State<Arc<ApiState>>, request: Request) -> Respons
     };
     match dialect(&parts.headers, query, &body) {
         Dialect::Aws => aws::answer(state, peer, query, &body).await,
-        Dialect::Alibaba => not_here().into_response(),
+        Dialect::Alibaba => unknown_path(parts.uri).await.into_response(),
     }
 }
 
@@ -67,11 +67,6 @@ fn dialect(headers: &HeaderMap, query: &str, body: &[u8]) -> Dialect {
     let in_query = query.split('&').any(|part| signs(part) || part == "Version=2022-04-30");
     let in_body = || body.split(|&byte| byte == b'&').any(|part| part == b"Version=2022-04-30");
     if acs || in_query || in_body() { Dialect::Alibaba } else { Dialect::Aws }
-}
-
-fn not_here() -> ApiError {
-    let message = "the Alibaba API is not in this version";
-    ApiError::new(axum::http::StatusCode::NOT_IMPLEMENTED, "NotImplemented", message)
 }
 
 #[cfg(test)]

@@ -204,11 +204,7 @@ fn forward(
     }
     // The list was required to have one.
     let Some(mut action) = actions.pop() else { return Ok(Vec::new()) };
-    let missing = action.required("Type");
-    let kind = match missing {
-        Ok(kind) => kind,
-        Err(error) => return Err(error),
-    };
+    let kind = action.required("Type")?;
     if kind != "forward" {
         if !ACTION_TYPES.contains(&kind.as_str()) {
             let rule = format!("Member must satisfy enum value set: [{}]", ACTION_TYPES.join(", "));

@@ -79,8 +79,11 @@ enum Content {
     /// All of it.
     Whole(Xml),
     /// Pieces, each appended by a call.
-    Pieces(Box<dyn FnMut(&mut Vec<u8>) -> More + Send>),
+    Pieces(Next),
 }
+
+/// Appends the next piece, and says whether there is another.
+type Next = Box<dyn FnMut(&mut Vec<u8>) -> More + Send>;
 
 impl Content {
     /// Nothing.
