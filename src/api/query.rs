@@ -9,13 +9,21 @@ use std::str::FromStr;
 
 /// The parameters of a request that have not been taken yet.
 #[derive(Debug)]
-pub(super) struct Query(Vec<(String, String)>);
+pub struct Query(Vec<(String, String)>);
 
 impl Query {
     /// The parameters of `uri`.
     pub(super) fn of(uri: &Uri) -> Result<Self, ApiError> {
+        Self::parse(uri.query().unwrap_or(""))
+    }
+
+    /// The parameters of the query string `query`.
+    ///
+    /// # Errors
+    /// The first parameter that is not well encoded or is given twice.
+    pub fn parse(query: &str) -> Result<Self, ApiError> {
         let mut parameters: Vec<(String, String)> = Vec::new();
-        let parts = uri.query().unwrap_or("").split('&').filter(|part| !part.is_empty());
+        let parts = query.split('&').filter(|part| !part.is_empty());
         for part in parts {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
             let decoded = |text| {
@@ -37,13 +45,16 @@ impl Query {
     }
 
     /// The value of `name`, if it is given.
-    pub(super) fn take(&mut self, name: &str) -> Option<String> {
+    pub fn take(&mut self, name: &str) -> Option<String> {
         let index = self.0.iter().position(|(known, _)| known == name)?;
         Some(self.0.swap_remove(index).1)
     }
 
     /// The value of `name` as a number, if it is given.
-    pub(super) fn number<T: FromStr>(&mut self, name: &str) -> Result<Option<T>, ApiError> {
+    ///
+    /// # Errors
+    /// If it is not a decimal number without a sign, or does not fit.
+    pub fn number<T: FromStr>(&mut self, name: &str) -> Result<Option<T>, ApiError> {
         let Some(text) = self.take(name) else { return Ok(None) };
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let number = if digits { text.parse().ok() } else { None };
@@ -65,7 +76,10 @@ impl Query {
     }
 
     /// An error if a parameter is left that nobody asked for; `known` names those that there are.
-    pub(super) fn finish(self, known: &str) -> Result<(), ApiError> {
+    ///
+    /// # Errors
+    /// That, naming the parameter.
+    pub fn finish(self, known: &str) -> Result<(), ApiError> {
         let Some((name, _)) = self.0.first() else { return Ok(()) };
         let known = if known.is_empty() { "none" } else { known };
         let message = format!("unknown parameter '{}'; known here: {known}", crop(name));

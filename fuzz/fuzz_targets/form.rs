@@ -1,0 +1,8 @@
+//! The form decoder of both vendor dialects, fed with bytes of the fuzzer.
+
+#![no_main]
+
+#[path = "../decoders.rs"]
+mod decoders;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| decoders::form(bytes));
