@@ -83,6 +83,8 @@ pub const FORM_KEY_BYTES_MAX: usize = 256;
 pub const FORM_DEPTH_MAX: usize = 8;
 /// Highest number of an element in a list of a form.
 pub const FORM_INDEX_MAX: u32 = 1_000_000;
+/// `ClientToken`s of the Alibaba API that are remembered with their answers.
+pub const CLIENT_TOKENS_MAX: usize = 1_024;
 /// Connections of the API at once; the next one gets a 503.
 pub const API_CONNECTIONS_MAX: usize = 1_024;
 /// Longest time for a request's head to come, and longest pause of a client that reads an answer.

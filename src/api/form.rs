@@ -140,6 +140,11 @@ impl Params {
         elements.map(text).collect()
     }
 
+    /// All names with their values, taken or not, sorted by name.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs.iter().map(|pair| (self.at(pair.name), self.at(pair.value)))
+    }
+
     /// Names that nobody took.
     pub fn rest(&self) -> impl Iterator<Item = &str> {
         self.pairs.iter().filter(|pair| !pair.taken).map(|pair| self.at(pair.name))
@@ -168,8 +173,7 @@ impl Params {
 
 impl fmt::Debug for Params {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let pairs = self.pairs.iter().map(|pair| (self.at(pair.name), self.at(pair.value)));
-        f.debug_map().entries(pairs).finish()
+        f.debug_map().entries(self.pairs()).finish()
     }
 }
 

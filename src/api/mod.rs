@@ -7,6 +7,7 @@
 //! view, the records and the history. What changes something (a reload) is handed to
 //! [`ReloadHandle`]. The server around it is [`serve`].
 
+mod alibaba;
 mod answer;
 mod aws;
 mod bind;
@@ -31,10 +32,11 @@ pub use bind::{BindError, SocketFile, bind};
 pub use door::Door;
 pub use error::ApiError;
 pub use listen::{ListenError, listen};
+pub use query::Query;
 pub use reload::{LastReload, ReloadError, ReloadFuture, ReloadHandle, ReloadSummary};
 pub use server::serve;
 
-use crate::config::AwsConfig;
+use crate::config::{AlibabaConfig, AwsConfig};
 use crate::edit::{Done, Edit, EditError, Edits};
 use crate::registry::Group;
 use crate::table::{GroupSets, StateTable, View};
@@ -64,6 +66,8 @@ pub struct Parts {
     pub aws: AwsConfig,
     /// Where it answers over TCP, if it does.
     pub listen: Option<SocketAddr>,
+    /// How the Alibaba dialect names itself.
+    pub alibaba: AlibabaConfig,
     /// The daemon's clock for people.
     pub wall: Arc<WallClock>,
     /// Both clocks, now: the monotonic one, and milliseconds since 1970. Tests have their own.
@@ -84,6 +88,9 @@ pub struct ApiState {
     file: String,
     aws: AwsConfig,
     listen: Option<SocketAddr>,
+    alibaba: AlibabaConfig,
+    /// What the Alibaba dialect remembers of calls that may be repeated.
+    tokens: alibaba::Tokens,
     started: Instant,
     wall: Arc<WallClock>,
     /// Both clocks, now. Tests have their own.
@@ -100,9 +107,10 @@ impl ApiState {
     /// The state of an API made of `parts`.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { table, reload, edits, file, aws, listen, wall, clocks } = parts;
+        let Parts { table, reload, edits, file, aws, alibaba, listen, wall, clocks } = parts;
         let (started, _) = clocks();
-        Self { table, reload, edits, file, aws, listen, started, wall, clocks }
+        let tokens = alibaba::Tokens::default();
+        Self { table, reload, edits, file, aws, alibaba, tokens, listen, started, wall, clocks }
     }
 
     /// Carries an edit out; the published view shows it then.

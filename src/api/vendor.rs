@@ -6,7 +6,7 @@
 use super::body::read_body;
 use super::error::ApiError;
 use super::peer::Peer;
-use super::{ApiState, aws, unknown_path};
+use super::{ApiState, alibaba, aws, unknown_path};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method};
@@ -39,24 +39,24 @@ async fn answer(State(state): State<Arc<ApiState>>, request: Request) -> Respons
     let query = parts.uri.query().unwrap_or_default();
     let body = match read_body(body).await {
         Ok(body) => body,
-        Err(refused) => return refusal_in(dialect(&parts.headers, query, b""), &refused),
+        Err(refused) => return refusal_in(&parts.headers, query, &refused),
     };
     match dialect(&parts.headers, query, &body) {
         Dialect::Aws => aws::answer(state, peer, query, &body).await,
-        Dialect::Alibaba => unknown_path(parts.uri).await.into_response(),
+        Dialect::Alibaba => alibaba::answer(state, peer, &parts.headers, query, &body).await,
     }
 }
 
 /// The answer to a request whose body is refused before it is read.
 pub(super) fn refusal(request: &Request, refused: &ApiError) -> Response {
     let query = request.uri().query().unwrap_or_default();
-    refusal_in(dialect(request.headers(), query, b""), refused)
+    refusal_in(request.headers(), query, refused)
 }
 
-fn refusal_in(dialect: Dialect, refused: &ApiError) -> Response {
-    match dialect {
+fn refusal_in(headers: &HeaderMap, query: &str, refused: &ApiError) -> Response {
+    match dialect(headers, query, b"") {
         Dialect::Aws => aws::refusal(refused),
-        Dialect::Alibaba => refused.clone().into_response(),
+        Dialect::Alibaba => alibaba::refusal(headers, refused),
     }
 }
 

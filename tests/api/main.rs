@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod alibaba;
 mod aws;
 mod door;
 mod golden;
