@@ -1,8 +1,6 @@
 //! The decoders of bytes from outside, fed with random bytes and with mutations of good ones: what
 //! must hold of them stands beside the fuzz targets, which feed the same functions.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 #[path = "../fuzz/decoders.rs"]
 mod decoders;
 

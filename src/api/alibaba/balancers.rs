@@ -81,9 +81,9 @@ pub(super) async fn delete(call: &Call, mut request: Request) -> Result<Content,
 
 pub(super) fn list(call: &Call, mut request: Request) -> Result<Content, AlibabaError> {
     let asked = Asked::of(&mut request)?;
-    let ids = request.texts("LoadBalancerIds")?;
-    let names = request.texts("LoadBalancerNames")?;
-    let vpcs = request.texts("VpcIds")?;
+    let ids = request.set("LoadBalancerIds")?;
+    let names = request.set("LoadBalancerNames")?;
+    let vpcs = request.set("VpcIds")?;
     let zone = request.text("ZoneId");
     let address_type = request.word("AddressType", &ADDRESS_TYPES)?;
     let ip_version = request.word("AddressIpVersion", &IP_VERSIONS)?;

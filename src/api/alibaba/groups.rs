@@ -125,8 +125,8 @@ pub(super) async fn delete(call: &Call, mut request: Request) -> Result<Content,
 
 pub(super) fn list(call: &Call, mut request: Request) -> Result<Content, AlibabaError> {
     let asked = Asked::of(&mut request)?;
-    let ids = request.texts("ServerGroupIds")?;
-    let names = request.texts("ServerGroupNames")?;
+    let ids = request.set("ServerGroupIds")?;
+    let names = request.set("ServerGroupNames")?;
     let kind = request.word("ServerGroupType", &["Instance", "Ip"])?;
     let vpc = request.text("VpcId");
     let resource_group = request.text("ResourceGroupId");
@@ -172,11 +172,12 @@ fn related<'a>(
 ) -> HashMap<&'a str, BTreeSet<&'a str>> {
     let mut related: HashMap<&str, BTreeSet<&str>> =
         groups.map(|name| (name, BTreeSet::new())).collect();
+    let ids = objects::balancer_ids(view);
     for listener in &*view.registry.listeners {
-        let Some(balancer) = view.registry.load_balancer(&listener.load_balancer) else { continue };
+        let Some(balancer) = ids.get(&*listener.load_balancer) else { continue };
         for group in &listener.groups {
             if let Some(balancers) = related.get_mut(&**group) {
-                balancers.insert(&balancer.id);
+                balancers.insert(balancer);
             }
         }
     }

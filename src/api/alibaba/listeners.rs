@@ -83,15 +83,19 @@ pub(super) async fn delete(call: &Call, mut request: Request) -> Result<Content,
 
 pub(super) fn list(call: &Call, mut request: Request) -> Result<Content, AlibabaError> {
     let asked = Asked::of(&mut request)?;
-    let ids = request.texts("ListenerIds")?;
-    let balancers = request.texts("LoadBalancerIds")?;
+    let ids = request.set("ListenerIds")?;
+    let balancers = request.set("LoadBalancerIds")?;
     let names = ListenerProtocol::ALL.map(ListenerProtocol::name);
     let protocol = request.word("ListenerProtocol", &names)?;
     let tags = request.tags()?;
     let view = call.view();
+    let balancer_ids = objects::balancer_ids(&view);
+    let balancer_of = |listener: &ListenerConfig| {
+        balancer_ids.get(&*listener.load_balancer).copied().unwrap_or_default()
+    };
     let is_listed = |listener: &ListenerConfig| {
         is_asked_for(&ids, &listener.id)
-            && is_asked_for(&balancers, balancer_id(&view, listener))
+            && is_asked_for(&balancers, balancer_of(listener))
             && protocol.is_none_or(|protocol| protocol == listener.protocol.name())
             && objects::has_tags(&listener.origin, &tags)
     };

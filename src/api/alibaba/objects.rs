@@ -10,6 +10,7 @@ use crate::edit::Kind;
 use crate::registry::Group;
 use crate::table::{GroupSets, View};
 use serde_json::{Value, json};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 const PREFIX: &str = "alibaba.";
@@ -106,6 +107,11 @@ pub(super) fn has_tags(origin: &Origin, tags: &[Tag]) -> bool {
 }
 
 /// Whether `value` is one of those that are asked for, or none are.
-pub(super) fn is_asked_for(asked: &[String], value: &str) -> bool {
-    asked.is_empty() || asked.iter().any(|one| one == value)
+pub(super) fn is_asked_for(asked: &HashSet<String>, value: &str) -> bool {
+    asked.is_empty() || asked.contains(value)
+}
+
+/// The ids of the load balancers by name, which is what listeners know of them.
+pub(super) fn balancer_ids(view: &View) -> HashMap<&str, &str> {
+    view.registry.load_balancers.iter().map(|balancer| (&*balancer.name, &*balancer.id)).collect()
 }

@@ -51,7 +51,7 @@ pub(super) fn objects<'a, T>(
     asked: &Asked,
     listing: &str,
 ) -> Result<(Vec<T>, String), AlibabaError> {
-    objects.sort_by(|(a, _), (b, _)| a.cmp(b));
+    objects.sort_by_key(|(place, _)| *place);
     let from = match &asked.token {
         None => 0,
         Some(token) => {

@@ -4,6 +4,7 @@
 use super::error::AlibabaError;
 use crate::api::form::Params;
 use crate::api::query::crop;
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
 /// Tags that an object can have.
@@ -140,6 +141,11 @@ impl Request {
         let mut texts = self.params.texts(name)?;
         texts.retain(|text| !text.is_empty());
         Ok(texts)
+    }
+
+    /// The same as a set: a filter that is looked into for every object.
+    pub(super) fn set(&mut self, name: &str) -> Result<HashSet<String>, AlibabaError> {
+        Ok(self.texts(name)?.into_iter().collect())
     }
 
     /// The tags, keys unique.

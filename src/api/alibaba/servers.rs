@@ -203,12 +203,12 @@ pub(super) fn list(call: &Call, mut request: Request) -> Result<Content, Alibaba
     let id = request.required("ServerGroupId")?;
     let asked = Asked::of(&mut request)?;
     let ids = request.texts("ServerIds")?;
-    let mut addresses = Vec::new();
+    let mut addresses = HashSet::new();
     for text in request.texts("ServerIps")? {
         let address: IpAddr = text.parse().map_err(|_| {
             request.illegal("ServerIps", format!("'{}' is not an address", crop(&text)))
         })?;
-        addresses.push(address.to_canonical());
+        addresses.insert(address.to_canonical());
     }
     let view = call.view();
     let (group, _) = objects::group(&view, &id)?;
@@ -248,7 +248,7 @@ pub(super) fn list(call: &Call, mut request: Request) -> Result<Content, Alibaba
 
 /// The positions of the servers with one of these ids, if any are given, and one of these
 /// addresses, if any are.
-fn chosen(group: &Group, ids: &[String], addresses: &[IpAddr]) -> BTreeSet<usize> {
+fn chosen(group: &Group, ids: &[String], addresses: &HashSet<IpAddr>) -> BTreeSet<usize> {
     let members = &group.members;
     let fits = |position: &usize| {
         addresses.is_empty() || addresses.contains(&members.endpoints[*position].ip())

@@ -135,6 +135,11 @@ async fn groups_of_a_listener_come_go_and_change_places_between_pages() {
     }
 }
 
+/// A place below `len`.
+fn below(rng: &mut Rng, len: usize) -> usize {
+    usize::try_from(rng.below(len as u64)).unwrap()
+}
+
 async fn churn_of_groups(seed: u64) {
     let world = World::start();
     let mut rng = Rng::new(seed);
@@ -157,25 +162,25 @@ async fn churn_of_groups(seed: u64) {
         }
         token = next;
         // Initial until now: from here on some are healthy for good.
-        let group = order[rng.below(order.len() as u64) as usize];
+        let group = order[below(&mut rng, order.len())];
         let n = rng.below(60);
         if targets[group].contains(&n) {
             mark(&world, &server(group, n), true);
             stays.remove(&server(group, n));
         }
         if pages % 3 == 0 {
-            let group = order[rng.below(order.len() as u64) as usize];
+            let group = order[below(&mut rng, order.len())];
             let n = rng.below(60);
             targets.get_mut(group).unwrap().remove(&n);
             stays.remove(&server(group, n));
-            let places = order.len() as u64;
-            order.swap(rng.below(places) as usize, rng.below(places) as usize);
+            let places = order.len();
+            order.swap(below(&mut rng, places), below(&mut rng, places));
             if pages == 6 {
-                order.insert(rng.below(places) as usize, "new");
+                order.insert(below(&mut rng, places), "new");
                 targets.insert("new", (0..20).collect());
             }
             if pages == 12 {
-                let gone = order.remove(rng.below(places) as usize);
+                let gone = order.remove(below(&mut rng, places));
                 targets.remove(gone);
                 stays.retain(|(group, _)| group != gone);
             }
