@@ -14,7 +14,7 @@ use ringcheck::api::{
     ApiState, LastReload, Parts, ReloadError, ReloadFuture, ReloadHandle, router,
 };
 use ringcheck::collector::Collector;
-use ringcheck::config::{self, AwsConfig};
+use ringcheck::config::{self, AlibabaConfig, AwsConfig};
 use ringcheck::edit::{Edit, EditError, EditFuture, Edits};
 use ringcheck::health::Observed;
 use ringcheck::outcome::{Code, Outcome};
@@ -22,6 +22,7 @@ use ringcheck::registry::{IdAllocator, Registry};
 use ringcheck::report::{Batch, Phases, Report, TargetId};
 use ringcheck::table::StateTable;
 use ringcheck::time::Instant;
+use ringcheck::wall::WallClock;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -95,6 +96,9 @@ fn bench(criterion: &mut Criterion) {
             edits: Arc::new(Nobody),
             file: "bench.toml".to_owned(),
             aws: AwsConfig::default(),
+            alibaba: AlibabaConfig::default(),
+            listen: None,
+            wall: Arc::new(WallClock::new(Instant::from_millis(2), 0)),
             clocks: || (Instant::from_millis(2), 0),
         };
         let service = TowerToHyperService::new(router(Arc::new(ApiState::new(parts))));

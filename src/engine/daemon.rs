@@ -17,7 +17,7 @@ use crate::api::{
     self, ApiState, BindError, LastReload, Parts, ReloadError, ReloadFuture, ReloadHandle,
 };
 use crate::collector::Collector;
-use crate::config::{AwsConfig, Config};
+use crate::config::{AlibabaConfig, AwsConfig, Config};
 use crate::edit::{Edit, EditError, EditFuture, Edits, Judge};
 use crate::limits::API_CONNECTIONS_MAX;
 use crate::table::StateTable;
@@ -83,6 +83,7 @@ pub struct Daemon {
     clock: Arc<WallClock>,
     name: String,
     aws: AwsConfig,
+    alibaba: AlibabaConfig,
 }
 
 impl Daemon {
@@ -108,7 +109,7 @@ impl Daemon {
         let engine = Engine::start(&plan, Keep::Newest, |_| Options { rounds: None, rate: None })?;
         tracing::info!(workers = plan.workers, slots = plan.slots, "probing on io_uring");
         let name = config.file.display().to_string();
-        let aws = config.aws.clone();
+        let (aws, alibaba) = (config.aws.clone(), config.alibaba.clone());
         let (commands, orders) = bounded(COMMANDS_QUEUED);
         let ended = Arc::new(Notify::new());
         let collector = {
@@ -159,6 +160,7 @@ impl Daemon {
             clock,
             name,
             aws,
+            alibaba,
         })
     }
 
@@ -188,6 +190,7 @@ impl Daemon {
             clock,
             name,
             aws,
+            alibaba,
         } = self;
         let parts = Parts {
             table,
@@ -197,6 +200,7 @@ impl Daemon {
             listen: tcp.as_ref().map(Tcp::address),
             wall: clock,
             aws,
+            alibaba,
             clocks: Parts::CLOCKS,
         };
         let api = Arc::new(ApiState::new(parts));

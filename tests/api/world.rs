@@ -213,9 +213,18 @@ impl World {
         });
         let table_of_api = Arc::clone(&table);
         let wall = Arc::new(WallClock::new(NOW, NOW_WALL_MS));
-        let listen = Some(LISTEN);
-        let parts =
-            Parts { table: table_of_api, reload, edits, file: name, aws, listen, wall, clocks };
+        let (listen, alibaba) = (Some(LISTEN), config::AlibabaConfig::default());
+        let parts = Parts {
+            table: table_of_api,
+            reload,
+            edits,
+            file: name,
+            aws,
+            alibaba,
+            listen,
+            wall,
+            clocks,
+        };
         let state = Arc::new(ApiState::new(parts));
         let (stop, stopped) = oneshot::channel();
         let server = tokio::spawn(serve(listener, Some(door), state, async {

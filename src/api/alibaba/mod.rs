@@ -184,7 +184,9 @@ async fn carry_out(
         peer,
         action,
         dry_run: changes && request.boolean("DryRun")?.unwrap_or(false),
-        region: request.text_within("RegionId", 1..=64)?.unwrap_or_else(|| state.alibaba.region.clone()),
+        region: request
+            .text_within("RegionId", 1..=64)?
+            .unwrap_or_else(|| state.alibaba.region.clone()),
         host: host.to_owned(),
         state: Arc::clone(&state),
     };
