@@ -45,7 +45,7 @@ const ARROWS: &[(&str, &str)] = &[
     ("table",     "health registry report shown stats"),
     ("collector", "health registry report stats table"),
     ("snapshot",  "health registry report table"),
-    ("api",       "access config edit registry report table"),
+    ("api",       "access check config edit registry report table"),
     // wiring, and the shell around everything
     ("engine",    "access api collector config edit health io recipe registry report schedule snapshot table worker"),
     ("farm",      ""),
