@@ -1,5 +1,7 @@
-//! Reload properties: whatever sequence of configurations comes, unchanged targets keep their ids,
+//! Reload properties (those of edits: `edits`): whatever sequence of configurations comes, unchanged targets keep their ids,
 //! and the changes told to the workers add up to what is probed.
+
+mod edits;
 
 use proptest::prelude::*;
 use ringcheck::config::{
