@@ -1,7 +1,12 @@
 //! Edits of the API, in any order, with reloads between them: what each may do, what it makes of
 //! the registry, and that the workers' orders add up to what is probed.
 
-use super::*;
+use super::{
+    Arc, BTreeMap, BTreeSet, Config, Duration, Endpoint, GroupConfig, IdAllocator, Instant,
+    Ipv4Addr, Just, NOW, Origin, ProptestConfig, Registry, Strategy, TargetConfig, Worker, any,
+    assert_ids_stay, assert_twins, carry_out, config, group, listener, load_balancer, probed, prop,
+    prop_assert_eq, prop_oneof, proptest, target, targets,
+};
 use ringcheck::config::{Source, TargetName};
 use ringcheck::edit::{Conflict, Edit, EditError, Judge, Kind, Mark, Touched, Unknown};
 
@@ -123,10 +128,13 @@ fn edit_of(asked: &Asked, registry: &Registry) -> Option<Edit> {
     })
 }
 
-/// By group and endpoint: when it is gone, where it drains. And who made each group.
+/// When a target is gone, where it drains, and its weight.
+type Facts = (Option<Instant>, u16);
+
+/// By group: who made it, and its targets.
 #[derive(Default)]
 struct Expected {
-    groups: BTreeMap<String, (Source, BTreeMap<Endpoint, (Option<Instant>, u16)>)>,
+    groups: BTreeMap<String, (Source, BTreeMap<Endpoint, Facts>)>,
 }
 
 impl Expected {
@@ -134,6 +142,10 @@ impl Expected {
         for (_, targets) in self.groups.values_mut() {
             targets.retain(|_, (drains, _)| drains.is_none_or(|end| end > now));
         }
+    }
+
+    fn targets(&mut self, group: &str) -> &mut BTreeMap<Endpoint, Facts> {
+        &mut self.groups.get_mut(group).expect("the edit was carried out").1
     }
 
     /// What a successful edit makes of it.
@@ -146,13 +158,13 @@ impl Expected {
             }
             Asked::Delete { name } => drop(self.groups.remove(*name)),
             Asked::Register { name, targets } => {
-                let group = &mut self.groups.get_mut(*name).unwrap().1;
+                let group = self.targets(name);
                 for target in targets {
                     group.insert(target.endpoint, (None, target.weight.unwrap_or(100)));
                 }
             }
             Asked::Deregister { name, targets, .. } => {
-                let group = &mut self.groups.get_mut(*name).unwrap().1;
+                let group = self.targets(name);
                 for &(address, port) in targets {
                     for (endpoint, (drains, _)) in &mut *group {
                         let is_it = endpoint.ip() == target(address, 0).endpoint.ip()
@@ -164,7 +176,7 @@ impl Expected {
                 }
             }
             Asked::Mark { name, address, weight } => {
-                let group = &mut self.groups.get_mut(*name).unwrap().1;
+                let group = self.targets(name);
                 for (endpoint, (drains, of_target)) in &mut *group {
                     if endpoint.ip() == target(*address, 0).endpoint.ip() && drains.is_none() {
                         *of_target = *weight;
@@ -317,8 +329,9 @@ fn assert_refused_rightly(asked: &Asked, error: &EditError, registry: &Registry)
 }
 
 fn done(registry: &Registry, ids: &mut IdAllocator, edit: Edit) -> (Registry, Touched) {
-    let step = judge().judge(registry, edit, ids, NOW).unwrap().step.unwrap();
-    (Arc::into_inner(step.registry).unwrap(), step.touched)
+    let judged = judge().judge(registry, edit, ids, NOW).expect("it can be");
+    let step = judged.step.expect("it changes something");
+    (Arc::into_inner(step.registry).expect("nobody else has it"), step.touched)
 }
 
 #[test]

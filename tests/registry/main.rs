@@ -1,5 +1,5 @@
-//! Reload properties (those of edits: `edits`): whatever sequence of configurations comes, unchanged targets keep their ids,
-//! and the changes told to the workers add up to what is probed.
+//! Reload properties: whatever sequence of configurations comes, unchanged targets keep their ids,
+//! and the changes told to the workers add up to what is probed. `edits` has those of the API.
 
 mod edits;
 
