@@ -85,6 +85,8 @@ pub const FORM_DEPTH_MAX: usize = 8;
 pub const FORM_INDEX_MAX: u32 = 1_000_000;
 /// `ClientToken`s of the Alibaba API that are remembered with their answers.
 pub const CLIENT_TOKENS_MAX: usize = 1_024;
+/// Targets of one request that registers or deregisters at most.
+pub const API_TARGETS_MAX: usize = 100_000;
 /// Connections of the API at once; the next one gets a 503.
 pub const API_CONNECTIONS_MAX: usize = 1_024;
 /// Longest time for a request's head to come, and longest pause of a client that reads an answer.

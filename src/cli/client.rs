@@ -5,7 +5,7 @@
 
 use super::{Failure, Format};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -77,7 +77,7 @@ impl Client {
     /// `GET path`: the JSON text of the answer.
     ///
     /// # Errors
-    /// Exit status 1 where the daemon says no, 3 where it breaks off.
+    /// Exit status 2 where the daemon does not understand, 1 where it says no, 3 where it breaks off.
     pub fn get(&mut self, path: &str) -> Result<String, Failure> {
         self.request(Method::GET, path, String::new())
     }
@@ -90,32 +90,154 @@ impl Client {
         self.request(Method::POST, path, body)
     }
 
-    fn request(&mut self, method: Method, path: &str, body: String) -> Result<String, Failure> {
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(hyper::header::HOST, "localhost")
-            .header(hyper::header::CONTENT_TYPE, "application/json")
-            .body(Full::new(Bytes::from(body)))
-            .map_err(|error| broken(&error))?;
-        let exchange = async {
-            self.sender.ready().await.map_err(|error| broken(&error))?;
-            let response =
-                self.sender.send_request(request).await.map_err(|error| broken(&error))?;
-            let status = response.status();
-            let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX);
-            let body = body.collect().await.map_err(|error| broken(error.as_ref()))?;
-            Ok((status, String::from_utf8_lossy(&body.to_bytes()).into_owned()))
-        };
-        let answer =
-            self.runtime.block_on(async { tokio::time::timeout(ANSWER_TIMEOUT, exchange).await });
-        let (status, text) = answer.unwrap_or_else(|_| {
-            let seconds = ANSWER_TIMEOUT.as_secs();
-            let what = format_args!("the daemon did not answer {path} within {seconds} s");
-            Err(Failure::engine(format_args!("{what}; see its log")))
-        })?;
-        if status.is_success() { Ok(text) } else { Err(said_no(status, path, &text)) }
+    /// `PUT path` with a JSON body.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub fn put(&mut self, path: &str, body: String) -> Result<String, Failure> {
+        self.request(Method::PUT, path, body)
     }
+
+    /// `PATCH path` with a JSON body.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub fn patch(&mut self, path: &str, body: String) -> Result<String, Failure> {
+        self.request(Method::PATCH, path, body)
+    }
+
+    /// `DELETE path` with a JSON body, or none.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub fn delete(&mut self, path: &str, body: String) -> Result<String, Failure> {
+        self.request(Method::DELETE, path, body)
+    }
+
+    fn request(&mut self, method: Method, path: &str, body: String) -> Result<String, Failure> {
+        let (status, text) = self.exchange(method, path, body)?;
+        good(status, path, text)
+    }
+
+    /// The answer to a request, whatever it says.
+    ///
+    /// # Errors
+    /// Exit status 3 where the daemon breaks off.
+    pub fn exchange(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: String,
+    ) -> Result<(StatusCode, String), Failure> {
+        let request = request(method, path, None, body)?;
+        let exchange = async {
+            let response = send(&mut self.sender, request).await?;
+            let status = response.status();
+            Ok((status, whole(response.into_body()).await?))
+        };
+        self.runtime.block_on(timely(path, exchange))
+    }
+
+    /// `GET path` of an answer that has no end of its own, with one more header.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub fn open(
+        &mut self,
+        path: &str,
+        header: Option<(&str, &str)>,
+    ) -> Result<Stream<'_>, Failure> {
+        let request = request(Method::GET, path, header, String::new())?;
+        let opened = async {
+            let response = send(&mut self.sender, request).await?;
+            let status = response.status();
+            if status.is_success() {
+                return Ok(response.into_body());
+            }
+            Err(said_no(status, path, &whole(response.into_body()).await?))
+        };
+        let body = self.runtime.block_on(timely(path, opened))?;
+        Ok(Stream { runtime: &self.runtime, body })
+    }
+}
+
+/// An answer that has no end of its own.
+#[derive(Debug)]
+pub struct Stream<'c> {
+    runtime: &'c Runtime,
+    body: Incoming,
+}
+
+impl Stream<'_> {
+    /// The next piece of it.
+    ///
+    /// # Errors
+    /// Exit status 3 where the daemon ends it, breaks off, or says nothing for `silence_max`.
+    pub fn next(&mut self, silence_max: Duration) -> Result<Bytes, Failure> {
+        let frame = async { tokio::time::timeout(silence_max, self.body.frame()).await };
+        match self.runtime.block_on(frame) {
+            // There are no trailers; if there were, they would be nothing to us.
+            Ok(Some(Ok(frame))) => Ok(frame.into_data().unwrap_or_default()),
+            Ok(Some(Err(error))) => Err(broken(&error)),
+            Ok(None) => Err(Failure::engine("the daemon has stopped")),
+            Err(_) => {
+                let seconds = silence_max.as_secs();
+                Err(Failure::engine(format_args!("the daemon said nothing for {seconds} s")))
+            }
+        }
+    }
+}
+
+fn request(
+    method: Method,
+    path: &str,
+    header: Option<(&str, &str)>,
+    body: String,
+) -> Result<Request<Full<Bytes>>, Failure> {
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(hyper::header::HOST, "localhost")
+        .header(hyper::header::CONTENT_TYPE, "application/json");
+    let request = match header {
+        Some((name, value)) => request.header(name, value),
+        None => request,
+    };
+    request.body(Full::new(Bytes::from(body))).map_err(|error| broken(&error))
+}
+
+async fn send(
+    sender: &mut SendRequest<Full<Bytes>>,
+    request: Request<Full<Bytes>>,
+) -> Result<hyper::Response<Incoming>, Failure> {
+    sender.ready().await.map_err(|error| broken(&error))?;
+    sender.send_request(request).await.map_err(|error| broken(&error))
+}
+
+async fn whole(body: Incoming) -> Result<String, Failure> {
+    let body = Limited::new(body, ANSWER_BYTES_MAX);
+    let body = body.collect().await.map_err(|error| broken(error.as_ref()))?;
+    Ok(String::from_utf8_lossy(&body.to_bytes()).into_owned())
+}
+
+/// The answer of `exchange`, if it comes in time.
+async fn timely<T>(
+    path: &str,
+    exchange: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::time::timeout(ANSWER_TIMEOUT, exchange).await.unwrap_or_else(|_| {
+        let seconds = ANSWER_TIMEOUT.as_secs();
+        let what = format_args!("the daemon did not answer {path} within {seconds} s");
+        Err(Failure::engine(format_args!("{what}; see its log")))
+    })
+}
+
+/// The text of an answer that is a yes.
+///
+/// # Errors
+/// As [`Client::get`].
+pub fn good(status: StatusCode, path: &str, text: String) -> Result<String, Failure> {
+    if status.is_success() { Ok(text) } else { Err(said_no(status, path, &text)) }
 }
 
 /// An answer as what it stands for.
@@ -169,13 +291,18 @@ fn broken(error: &(impl std::fmt::Display + ?Sized)) -> Failure {
     Failure::engine(format_args!("the daemon broke off: {error}; see its log"))
 }
 
-/// 4xx is the answer to what was asked (1); 5xx is the daemon's own trouble (3).
+/// 400 is bad usage (2), another 4xx the answer to what was asked (1), 5xx the daemon's own trouble
+/// (3).
 fn said_no(status: StatusCode, path: &str, text: &str) -> Failure {
     let message = match serde_json::from_str::<ErrorAnswer>(text) {
         Ok(answer) => answer.error.message,
         Err(_) => format!("the daemon answered {path} with {status}; see its log"),
     };
-    if status.is_client_error() { Failure::refused(message) } else { Failure::engine(message) }
+    match status {
+        StatusCode::BAD_REQUEST => Failure::usage(message),
+        _ if status.is_client_error() => Failure::refused(message),
+        _ => Failure::engine(message),
+    }
 }
 
 #[cfg(test)]

@@ -1,36 +1,49 @@
 //! `ringcheck events`: the latest transitions.
 
-use super::client::{Client, DaemonArgs, parse};
-use super::{Answer, Exit, Failure, Format, table};
+use super::client::{Client, DaemonArgs, encoded, parse};
+use super::{Answer, Exit, Failure, Format, follow, table};
 use crate::limits::PAGE_TARGETS_MAX;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::VecDeque;
 use std::io::{self, Write};
 
-/// List the latest changes of state.
+/// List the latest changes of state, or follow them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   ringcheck events
-  ringcheck events --limit 1000 --format json")]
+  ringcheck events --limit 1000 --format json
+  ringcheck events --follow --group web
+
+--follow goes on when the daemon was restarted, and ends with status 3 when it is gone for a minute.")]
 pub struct EventsArgs {
     /// Only those after this sequence number, the oldest first.
-    #[arg(long, value_name = "SEQ")]
+    #[arg(long, value_name = "N")]
     pub since: Option<u64>,
-    /// How many at most; without --since the latest ones.
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    /// Only those of this group.
+    #[arg(long, value_name = "G")]
+    pub group: Option<String>,
+    /// Go on with each event as it happens, until Ctrl-C.
+    #[arg(long)]
+    pub follow: bool,
+    /// How many at most, 100 unless given; without --since the latest ones. With --follow: how many
+    /// from before, 10 unless given.
+    #[arg(long, value_name = "N")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=100_000))]
-    pub limit: u64,
+    pub limit: Option<u64>,
     /// Which daemon, and how to print.
     #[command(flatten)]
     pub daemon: DaemonArgs,
 }
 
+/// Events that are listed unless asked otherwise.
+const LIMIT: u64 = 100;
+
 /// `GET /v1/events`.
 #[derive(Deserialize)]
-struct Page {
-    events: Vec<Box<RawValue>>,
+pub(super) struct Page {
+    pub(super) events: Vec<Box<RawValue>>,
     next_since: u64,
 }
 
@@ -46,17 +59,20 @@ pub(super) struct Transition {
 
 /// An event (DESIGN 5.5), as far as it is printed.
 #[derive(Deserialize)]
-struct Event {
-    seq: u64,
-    group: String,
-    id: String,
-    port: u16,
+pub(super) struct Event {
+    pub(super) seq: u64,
+    pub(super) group: String,
+    pub(super) id: String,
+    pub(super) port: u16,
     #[serde(flatten)]
-    transition: Transition,
+    pub(super) transition: Transition,
 }
 
 /// Runs the command.
 pub fn run(args: &EventsArgs) -> Answer {
+    if args.follow {
+        return follow::run(args);
+    }
     let mut client = Client::connect(&args.daemon.socket)?;
     let events = fetch(&mut client, args)?;
     let mut out = io::BufWriter::new(io::stdout().lock());
@@ -75,11 +91,13 @@ pub fn run(args: &EventsArgs) -> Answer {
 /// The events that were asked for. The daemon answers oldest first, so the latest ones are what is
 /// left when all (a bounded number) have been read.
 fn fetch(client: &mut Client, args: &EventsArgs) -> Result<VecDeque<Box<RawValue>>, Failure> {
-    let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
+    let limit = usize::try_from(args.limit.unwrap_or(LIMIT)).unwrap_or(usize::MAX);
+    let group = args.group.as_deref().map(|group| format!("&group={}", encoded(group)));
+    let group = group.unwrap_or_default();
     let mut events: VecDeque<Box<RawValue>> = VecDeque::new();
     let mut since = args.since.unwrap_or(0);
     loop {
-        let path = format!("/v1/events?since={since}&limit={PAGE_TARGETS_MAX}");
+        let path = format!("/v1/events?since={since}&limit={PAGE_TARGETS_MAX}{group}");
         let page: Page = parse(&client.get(&path)?)?;
         let is_last = page.events.len() < PAGE_TARGETS_MAX;
         events.extend(page.events);

@@ -63,6 +63,12 @@ impl Failure {
         Self::engine(format_args!("cannot write the answer: {error}; check the disk or the pipe"))
     }
 
+    /// The same, which also says this much more.
+    #[must_use]
+    pub fn and(self, more: impl fmt::Display) -> Self {
+        Self { message: format!("{}; {more}", self.message), ..self }
+    }
+
     /// The status.
     #[must_use]
     pub const fn exit(&self) -> Exit {

@@ -32,7 +32,7 @@ pub(super) struct Group {
     rules: String,
     in_use: bool,
     health_check: HealthCheck,
-    targets: Counts,
+    pub(super) targets: Counts,
 }
 
 #[derive(Deserialize)]

@@ -4,15 +4,24 @@
 //! Only this file knows how an argument error looks and what a process returns.
 
 pub mod client;
+pub mod delete_group;
 pub mod demo;
+pub mod deregister;
 pub mod events;
 mod exit;
 pub mod farm;
+mod follow;
 pub mod groups;
 mod interrupt;
 pub mod keys;
+pub mod listed;
+pub mod mark;
 pub mod probe;
+mod progress;
+pub mod put_group;
+pub mod register;
 pub mod reload;
+pub mod routable;
 pub mod serve;
 pub mod status;
 pub mod table;
@@ -21,6 +30,7 @@ pub mod targets;
 pub mod units;
 mod usage;
 pub mod validate;
+pub mod wait;
 
 pub use exit::{Answer, Exit, Failure};
 
@@ -60,6 +70,13 @@ enum Command {
     Target(target::TargetArgs),
     Events(events::EventsArgs),
     Keys(keys::KeysArgs),
+    Routable(routable::RoutableArgs),
+    Wait(wait::WaitArgs),
+    PutGroup(Box<put_group::PutGroupArgs>),
+    DeleteGroup(delete_group::DeleteGroupArgs),
+    Register(register::RegisterArgs),
+    Deregister(deregister::DeregisterArgs),
+    Mark(mark::MarkArgs),
 }
 
 /// How a query's answer is printed.
@@ -103,5 +120,12 @@ fn run(command: Command) -> Answer {
         Command::Target(args) => target::run(&args),
         Command::Events(args) => events::run(&args),
         Command::Keys(args) => keys::run(&args),
+        Command::Routable(args) => routable::run(&args),
+        Command::Wait(args) => wait::run(&args),
+        Command::PutGroup(args) => put_group::run(&args),
+        Command::DeleteGroup(args) => delete_group::run(&args),
+        Command::Register(args) => register::run(&args),
+        Command::Deregister(args) => deregister::run(&args),
+        Command::Mark(args) => mark::run(&args),
     }
 }

@@ -46,6 +46,21 @@ pub(super) struct Counts {
     pub(super) unavailable: u64,
 }
 
+impl Counts {
+    /// Targets in the state with this name.
+    pub(super) fn of(&self, state: &str) -> u64 {
+        match state {
+            "initial" => self.initial,
+            "healthy" => self.healthy,
+            "unhealthy" => self.unhealthy,
+            "draining" => self.draining,
+            "unused" => self.unused,
+            "unavailable" => self.unavailable,
+            _ => 0,
+        }
+    }
+}
+
 #[derive(Debug, Deserialize)]
 struct Probes {
     started: u64,
