@@ -5,6 +5,7 @@
 //! it, so a slow client costs one piece of memory.
 
 use axum::body::{Body, Bytes};
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use hyper::body::Frame;
@@ -28,6 +29,11 @@ pub(super) fn to_json(value: &impl Serialize) -> String {
 pub(super) fn append_json(out: &mut Vec<u8>, value: &impl Serialize) {
     // As above, and a vector takes every byte.
     serde_json::to_writer(out, value).expect("plain data has a JSON form");
+}
+
+/// An answer of JSON with this status.
+pub(super) fn json_with(status: StatusCode, value: &impl Serialize) -> Response {
+    (status, [(CONTENT_TYPE, JSON)], to_json(value)).into_response()
 }
 
 /// An answer of JSON.

@@ -1,5 +1,6 @@
 //! What a request knows of its connection: who asks, and whether the daemon stops.
 
+use axum::extract::Request;
 use std::fmt;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -20,6 +21,13 @@ impl fmt::Display for Peer {
             (None, Some(uid)) => write!(f, "uid {uid}"),
             (None, None) => f.write_str("nobody known"),
         }
+    }
+}
+
+impl Peer {
+    /// Whoever sent `request`.
+    pub(super) fn of(request: &Request) -> Self {
+        request.extensions().get().cloned().unwrap_or_default()
     }
 }
 

@@ -10,7 +10,7 @@ use super::{Lifecycle, TargetName};
 use std::net::IpAddr;
 
 /// Weights that either vendor knows (AWS up to 999, Alibaba up to 100), and one more.
-const WEIGHT_MAX: u16 = 1_000;
+pub(super) const WEIGHT_MAX: u16 = 1_000;
 
 /// What the objects of a list of targets hold.
 pub(super) trait Element: Default {
@@ -155,7 +155,7 @@ impl Scalar {
         }
     }
 
-    fn number_in(self, key: &str, least: u16, most: u16) -> Result<u16, Problem> {
+    pub(super) fn number_in(self, key: &str, least: u16, most: u16) -> Result<u16, Problem> {
         let number = match &self {
             Self::Number(number) => u16::try_from(*number).ok(),
             Self::Null | Self::Text(_) | Self::Bool(_) | Self::Other(_) => None,
@@ -165,7 +165,7 @@ impl Scalar {
             .ok_or_else(|| self.wrong(key, format!("allowed: {least} to {most}, without quotes")))
     }
 
-    fn lifecycle(self) -> Result<Lifecycle, Problem> {
+    pub(super) fn lifecycle(self) -> Result<Lifecycle, Problem> {
         let words = ["running", "stopped", "terminated"];
         let Self::Text(word) = &self else {
             return Err(self.wrong("lifecycle", format!("allowed: {}", words.join(", "))));

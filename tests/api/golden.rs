@@ -1,4 +1,5 @@
-//! Every endpoint's answer, byte for byte, against `tests/testdata/api.txt`.
+//! Every endpoint's answer, byte for byte, against `tests/testdata/api.txt`
+//! (reading) and `api-writes.txt`.
 //!
 //! `UPDATE_GOLDEN=1 cargo test --test api` writes the file anew; read the difference before you
 //! commit it.
@@ -8,7 +9,7 @@ use ringcheck::api::{LastReload, ReloadError};
 use std::fmt::Write;
 use std::path::Path;
 
-const QUESTIONS: [&str; 34] = [
+const QUESTIONS: [&str; 36] = [
     "GET /v1/summary",
     "GET /v1/groups",
     "GET /v1/groups/web",
@@ -28,6 +29,8 @@ const QUESTIONS: [&str; 34] = [
     "GET /v1/groups/sick/routable",
     "GET /v1/groups/sick/routable?zone=zone-b",
     "GET /v1/groups/web/bitmap",
+    "GET /v1/load_balancers",
+    "GET /v1/listeners",
     "GET /v1/events?limit=3",
     "GET /v1/events?since=3&limit=2",
     "GET /v1/events?since=99999",
@@ -62,9 +65,14 @@ async fn every_answer_is_as_written_down() {
     let summary = world.get("/v1/summary").await.json();
     writeln!(transcript, "# then, in the summary\n{}", summary["last_reload"]).unwrap();
 
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/testdata/api.txt");
+    compare(&transcript, "api.txt");
+}
+
+/// Asserts that `transcript` is what the golden `file` holds.
+pub(crate) fn compare(transcript: &str, file: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/testdata").join(file);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(&file, &transcript).unwrap();
+        std::fs::write(&file, transcript).unwrap();
     }
     let golden = std::fs::read_to_string(&file).unwrap();
     for (now, then) in transcript.lines().zip(golden.lines()) {
@@ -73,7 +81,7 @@ async fn every_answer_is_as_written_down() {
     assert_eq!(transcript.len(), golden.len());
 }
 
-fn note(transcript: &mut String, question: &str, answer: &crate::world::Answer) {
+pub(crate) fn note(transcript: &mut String, question: &str, answer: &crate::world::Answer) {
     writeln!(transcript, "> {question}\n< {}", answer.status).unwrap();
     for (name, value) in &answer.headers {
         if !["date", "content-length", "connection"].contains(&name.as_str()) {

@@ -61,7 +61,7 @@ async fn unknown_paths_are_404_and_wrong_methods_405() {
     }
     for (method, path) in [
         ("POST", "/v1/summary"),
-        ("DELETE", "/v1/groups/web"),
+        ("POST", "/v1/groups/web"),
         ("PATCH", "/metrics"),
         ("GET", "/v1/reload"),
         ("BREW", "/healthz"),

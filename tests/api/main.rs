@@ -16,3 +16,4 @@ mod reference;
 mod sign;
 mod streams;
 mod world;
+mod writes;

@@ -8,16 +8,30 @@ use std::collections::BTreeSet;
 
 const REFERENCE: &str = include_str!("../../docs/API.md");
 
-/// Each request with the answer that is given below it, if one is.
-fn examples() -> Vec<(&'static str, Option<Value>)> {
+/// A request of the document.
+struct Example {
+    method: &'static str,
+    path: &'static str,
+    body: &'static str,
+    /// The answer that is given below it, if one is.
+    answer: Option<Value>,
+}
+
+fn examples() -> Vec<Example> {
     let blocks = REFERENCE.split("```sh\n").skip(1);
     let example = |rest: &'static str| {
         let (command, below) = rest.split_once("\n```").expect("a closing fence");
         let (_, url) = command.split_once("http://localhost").expect("a URL");
         let path = url.split(['\'', ' ']).next().unwrap_or_default();
+        let body = command.split_once("-d '").map(|(_, body)| body.trim_end_matches('\''));
+        let body = body.map(|body| body.split("' http").next().unwrap_or_default());
+        let body = body.unwrap_or_default();
+        let default = if body.is_empty() { "GET" } else { "POST" };
+        let method = command.split_once("-X ").and_then(|(_, rest)| rest.split(' ').next());
         let answer = below.trim_start().strip_prefix("```json\n");
         let answer = answer.map(|text| text.split_once("```").expect("a closing fence").0);
-        (path, answer.map(|text| serde_json::from_str(text).expect("an answer is JSON")))
+        let answer = answer.map(|text| serde_json::from_str(text).expect("an answer is JSON"));
+        Example { method: method.unwrap_or(default), path, body, answer }
     };
     blocks.map(example).collect()
 }
@@ -47,17 +61,16 @@ async fn every_request_is_answered_with_the_fields_that_are_shown() {
     let world = World::start();
     *world.reloads.last.lock().unwrap() = Some(LastReload { at: NOW, error: None });
     let examples = examples();
-    assert!(examples.len() >= 11, "only {} examples were found", examples.len());
-    for (path, shown) in examples {
+    assert!(examples.len() >= 20, "only {} examples were found", examples.len());
+    for Example { method, path, body, answer: shown } in examples {
         if path.contains("/stream") {
             continue; // it has no end; tests/api/streams.rs reads it
         }
-        let answer = match path {
-            "/v1/reload" => world.post(path, "{\"force\":false}").await,
-            _ => world.get(path).await,
-        };
+        let answer = world.send(method, path, body).await;
         let is_error = shown.as_ref().is_some_and(|shown| shown.get("error").is_some());
-        assert_eq!(answer.status, if is_error { 400 } else { 200 }, "{path}");
+        let good = if method == "PUT" { 201 } else { 200 };
+        let expected = if is_error { 400 } else { good };
+        assert_eq!(answer.status, expected, "{method} {path}: {}", answer.text());
         if let Some(shown) = shown {
             assert_eq!(fields_of(&shown), fields_of(&answer.json()), "{path}");
             assert!(!is_error || shown == answer.json(), "{path}: {}", answer.text());
@@ -78,12 +91,16 @@ async fn every_heading_is_a_path_and_every_path_has_a_heading() {
         if path.ends_with("/stream") {
             continue; // as above
         }
+        // The others have a body, which the examples give.
+        let expected: &[u16] = if *method == "GET" { &[200] } else { &[200, 400, 409] };
         let answer = world.ask(method, &path).await;
-        assert_eq!(answer.status, 200, "{method} {path}");
+        assert!(expected.contains(&answer.status), "{method} {path}: {}", answer.status);
     }
-    // Whoever adds a route to the router adds a heading.
-    let routes = include_str!("../../src/api/native/mod.rs").matches(".route(\"").count();
-    assert_eq!(headings.len(), routes);
+    // Whoever adds a handler to the router adds a heading.
+    let routes = include_str!("../../src/api/native/mod.rs");
+    let methods = ["get(", "put(", "post(", "patch(", "delete("];
+    let handlers: usize = methods.iter().map(|method| routes.matches(method).count()).sum();
+    assert_eq!(headings.len(), handlers);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use ringcheck::api::{
 };
 use ringcheck::collector::Collector;
 use ringcheck::config;
-use ringcheck::edit::{Edit, EditError, EditFuture, Edits, Judge};
+use ringcheck::edit::{Done, Edit, EditError, EditFuture, Edits, Judge};
 use ringcheck::health::Observed;
 use ringcheck::outcome::{Cause, Code, Detail, Outcome};
 use ringcheck::registry::{IdAllocator, Registry};
@@ -114,6 +114,7 @@ pub(crate) struct World {
     pub(crate) refusal: Arc<Mutex<Option<EditError>>>,
     pub(crate) table: Arc<StateTable>,
     pub(crate) reloads: Arc<Reloads>,
+    edits: Arc<dyn Edits>,
     pub(crate) socket: PathBuf,
     /// Where it answers over TCP those who sign with a key of its state directory.
     pub(crate) tcp: SocketAddr,
@@ -204,7 +205,7 @@ impl World {
         let door = Door::new(tcp_listener, keys, Some("us-east-1".to_owned()), clocks);
         let name = "/etc/ringcheck.toml".to_owned();
         let refusal = Arc::default();
-        let edits = Arc::new(Keeper {
+        let edits: Arc<dyn Edits> = Arc::new(Keeper {
             collector: Arc::clone(&collector),
             ids: Arc::clone(&ids),
             table: Arc::clone(&table),
@@ -217,7 +218,7 @@ impl World {
         let parts = Parts {
             table: table_of_api,
             reload,
-            edits,
+            edits: Arc::clone(&edits),
             file: name,
             aws,
             alibaba,
@@ -236,6 +237,7 @@ impl World {
             refusal,
             table,
             reloads,
+            edits,
             socket,
             tcp,
             ids,
@@ -259,6 +261,11 @@ impl World {
         let now = Instant::from_millis(2_000);
         let registry = Registry::build(&config, previous, &mut self.ids.lock().unwrap(), now).0;
         self.collector.lock().unwrap().install(Arc::new(registry), now).unwrap();
+    }
+
+    /// Carries out an edit, as another dialect would ask for it.
+    pub(crate) async fn edit(&self, edit: Edit) -> Result<Done, EditError> {
+        self.edits.apply(edit).await
     }
 
     /// The configuration with these targets of `big` for its range; who leaves does not drain.
@@ -334,9 +341,14 @@ impl World {
 
     /// The answer to a POST.
     pub(crate) async fn post(&self, path: &str, body: &str) -> Answer {
+        self.send("POST", path, body).await
+    }
+
+    /// The answer to a request with a body.
+    pub(crate) async fn send(&self, method: &str, path: &str, body: &str) -> Answer {
         let length = body.len();
         let head = format!(
-            "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+            "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
         );
         Answer::parse(&self.exchange(format!("{head}{body}").as_bytes()).await)
     }

@@ -1,5 +1,6 @@
 //! `GET /v1/groups`, `GET /v1/groups/{group}` and its bitmap.
 
+use super::balancers::source;
 use super::wire;
 use crate::api::answer::{More, append_json, json, json_pieces};
 use crate::api::error::ApiError;
@@ -19,11 +20,12 @@ use std::sync::Arc;
 const PIECE_GROUPS: usize = 128;
 
 #[derive(Serialize)]
-struct GroupForm<'a> {
+pub(super) struct GroupForm<'a> {
     name: &'a str,
     id: &'a str,
     source: &'static str,
-    file: &'a str,
+    /// None: it was made through the API.
+    file: Option<&'a str>,
     rules: &'static str,
     port: Option<u16>,
     deregistration_delay: String,
@@ -80,15 +82,20 @@ pub(super) async fn bitmap(
     Ok(([(CONTENT_TYPE, "application/octet-stream")], bitmap).into_response())
 }
 
-fn form<'a>(state: &'a ApiState, group: &'a Group, sets: &'a GroupSets) -> GroupForm<'a> {
+pub(super) fn form<'a>(
+    state: &'a ApiState,
+    group: &'a Group,
+    sets: &'a GroupSets,
+) -> GroupForm<'a> {
     let config = &group.config;
     let mut targets = wire::Counts::default();
     targets.add(sets);
+    let (source, file) = source(state, config.origin.source);
     GroupForm {
         name: &config.name,
         id: &config.id,
-        source: "file",
-        file: &state.file,
+        source,
+        file,
         rules: config.rules.name(),
         port: config.port,
         deregistration_delay: duration::text(config.deregistration_delay),

@@ -26,7 +26,7 @@ pub(super) async fn reload(
     request: Request,
 ) -> Result<Response, ApiError> {
     Query::of(request.uri())?.finish("")?;
-    let peer = request.extensions().get::<Peer>().cloned().unwrap_or_default();
+    let peer = Peer::of(&request);
     let body = read_body(request.into_body()).await?;
     let Asked { force } = if body.is_empty() { Asked::default() } else { parse(&body)? };
     tracing::info!(%peer, force, "reload asked for over the API");
