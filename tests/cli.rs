@@ -7,9 +7,26 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::Ipv4Addr;
 use std::process::{Command, Output, Stdio};
 
-const COMMANDS: [&str; 12] = [
-    "probe", "serve", "validate", "demo", "farm", "reload", "status", "groups", "targets",
-    "target", "events", "keys",
+const COMMANDS: [&str; 19] = [
+    "probe",
+    "serve",
+    "validate",
+    "demo",
+    "farm",
+    "reload",
+    "status",
+    "groups",
+    "targets",
+    "target",
+    "events",
+    "routable",
+    "wait",
+    "put-group",
+    "delete-group",
+    "register",
+    "deregister",
+    "mark",
+    "keys",
 ];
 const KEYS: &str =
     "target,address,outcome,code,detail,status,connect_us,tls_us,first_byte_us,total_us";
@@ -74,7 +91,7 @@ fn every_command_has_help_with_an_example() {
 
 #[test]
 fn usage_errors_are_one_line_and_exit_2() {
-    let cases: [&[&str]; 22] = [
+    let cases: [&[&str]; 28] = [
         &[],
         &["prob"],
         &["--frobnicate"],
@@ -97,6 +114,12 @@ fn usage_errors_are_one_line_and_exit_2() {
         &["targets", "--limit", "0"],
         &["targets", "--state", "helthy"],
         &["target", "web"],
+        &["events", "--limit", "0"],
+        &["put-group"],
+        &["put-group", "web", "--enabled", "--disabled"],
+        &["mark", "web", "i-1"],
+        &["mark", "web", "i-1", "--lifecycle", "stoped"],
+        &["wait", "web", "--timeout", "5"],
     ];
     for args in cases {
         let line = error(args, 2);
@@ -112,12 +135,44 @@ fn usage_errors_are_one_line_and_exit_2() {
 }
 
 #[test]
+fn what_names_no_targets_or_the_wrong_ones_is_told_before_the_daemon_is_asked() {
+    for (args, expected) in [
+        (&["register", "web"] as &[&str], "no targets; name some"),
+        (&["deregister", "web"], "no targets; name some by address or id"),
+        (&["register", "web", "i-1"], "target \"i-1\" is a name"),
+        (&["register", "web", "10.0.0.1:0"], "not a port"),
+        (&["register", "web", "10.0.0.0/30", "--id", "i-1"], "--id names one target, not 4"),
+        (&["register", "web", "10.0.0.0/7"], "more than 16000000 targets"),
+        (&["register", "web", "--targets", "/does/not/exist"], "give the path of a readable file"),
+    ] {
+        let line = error(args, 2);
+        assert!(line.contains(expected), "{args:?}: {line}");
+    }
+    let both = error(&["deregister", "web", "10.0.0.1", "--all"], 2);
+    assert!(both.contains("cannot be used with"), "{both}");
+}
+
+#[test]
 fn without_a_daemon_queries_exit_3_and_say_how_to_start_it() {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("api.sock");
     let socket = socket.to_str().unwrap();
-    let queries: [&[&str]; 6] =
-        [&["status"], &["groups"], &["targets"], &["target", "g", "i"], &["events"], &["reload"]];
+    let queries: [&[&str]; 14] = [
+        &["status"],
+        &["groups"],
+        &["targets"],
+        &["target", "g", "i"],
+        &["events"],
+        &["events", "--follow"],
+        &["reload"],
+        &["routable", "g"],
+        &["wait", "g"],
+        &["put-group", "g"],
+        &["delete-group", "g"],
+        &["register", "g", "127.0.0.1"],
+        &["deregister", "g", "127.0.0.1"],
+        &["mark", "g", "i", "--weight", "1"],
+    ];
     for query in queries {
         let line = error(&[query, &["--socket", socket]].concat(), 3);
         assert!(line.contains(&format!("the daemon is not running, no socket {socket}; ")));

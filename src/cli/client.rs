@@ -9,6 +9,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use nix::poll::{PollTimeout, poll};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::io;
@@ -238,6 +239,12 @@ async fn timely<T>(
 /// As [`Client::get`].
 pub fn good(status: StatusCode, path: &str, text: String) -> Result<String, Failure> {
     if status.is_success() { Ok(text) } else { Err(said_no(status, path, &text)) }
+}
+
+/// Waits before the daemon is asked again.
+pub fn pause(duration: Duration) {
+    // A signal that ends it early costs a question.
+    let _ = poll(&mut [], PollTimeout::try_from(duration).unwrap_or(PollTimeout::MAX));
 }
 
 /// An answer as what it stands for.

@@ -1,6 +1,6 @@
 //! `ringcheck deregister`: takes targets from a group of the API; they drain.
 
-use super::client::{Client, DaemonArgs, encoded, parse};
+use super::client::{Client, DaemonArgs, encoded, parse, pause};
 use super::groups::Group;
 use super::listed::{self, Item, ListedArgs};
 use super::progress::Progress;
@@ -135,7 +135,7 @@ fn wait(client: &mut Client, group: &str) -> Result<(), Failure> {
         if group.targets.draining == 0 {
             return Ok(());
         }
-        std::thread::sleep(LOOK_EVERY);
+        pause(LOOK_EVERY);
     }
 }
 

@@ -4,7 +4,7 @@
 //! without a gap. When the daemon goes, the connection is made anew, after the last number that was
 //! printed.
 
-use super::client::{Client, encoded, parse};
+use super::client::{Client, encoded, parse, pause};
 use super::events::{Event, EventsArgs, Page, Transition};
 use super::{Answer, Exit, Failure, Format, table};
 use crate::time::{Instant, monotonic};
@@ -171,7 +171,7 @@ impl Follower<'_> {
         if now.since(since) > OUTAGE_MAX {
             return Err(failure);
         }
-        std::thread::sleep(RETRY_EVERY);
+        pause(RETRY_EVERY);
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! `ringcheck wait`: until targets are in a state.
 
-use super::client::{Client, DaemonArgs, encoded, parse};
+use super::client::{Client, DaemonArgs, encoded, parse, pause};
 use super::groups::Group;
 use super::targets::Target;
 use super::{Answer, Exit, Failure, Format, table, units};
@@ -53,7 +53,7 @@ pub fn run(args: &WaitArgs) -> Answer {
         if there == of && of > 0 || monotonic().since(began) >= args.timeout {
             break (there, of);
         }
-        std::thread::sleep(LOOK_EVERY);
+        pause(LOOK_EVERY);
     };
     let is_so = there == of && of > 0;
     let state = &args.state;

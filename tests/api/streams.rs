@@ -97,7 +97,7 @@ impl Message {
 }
 
 /// Changes the state of the first `count` targets of `big`, which are all of one mind afterwards.
-fn flip(world: &mut World, count: usize, to: Observed) {
+fn flip(world: &World, count: usize, to: Observed) {
     let outcome = Outcome::plain(if to == Observed::Healthy { Code::L4Ok } else { Code::L4Tout });
     let reports = (0..count).map(|at| report(world.target("big", at), 92_000, to, outcome));
     let reports = reports.collect();
@@ -110,11 +110,11 @@ fn newest(world: &World) -> u64 {
 
 #[tokio::test(start_paused = true)]
 async fn without_a_number_it_begins_with_what_comes_and_with_one_behind_it() {
-    let mut world = World::start();
+    let world = World::start();
     let before = newest(&world);
     let mut fresh = Reader::open(&world, "", None).await;
     assert_eq!(fresh.next().await.unwrap().id, Some(before), "the number to resume with");
-    flip(&mut world, 3, Observed::Unhealthy);
+    flip(&world, 3, Observed::Unhealthy);
     let message = fresh.next().await.unwrap();
     assert_eq!((message.event.as_str(), message.id), ("transition", Some(before + 1)));
     let listed = world.get(&format!("/v1/events?since={before}&limit=1")).await.json();
@@ -132,21 +132,21 @@ async fn without_a_number_it_begins_with_what_comes_and_with_one_behind_it() {
 
 #[tokio::test(start_paused = true)]
 async fn every_transition_comes_once_and_in_order_while_many_happen() {
-    let mut world = World::start();
+    let world = World::start();
     let before = newest(&world);
     let mut readers = Vec::new();
     for _ in 0..5 {
         readers.push(Reader::open(&world, "", None).await);
     }
     let mut seen: Vec<Vec<u64>> = vec![Vec::new(); readers.len()];
-    flip(&mut world, BIG, Observed::Healthy);
+    flip(&world, BIG, Observed::Healthy);
     for round in 0..10 {
         let to = if round % 2 == 0 { Observed::Unhealthy } else { Observed::Healthy };
-        flip(&mut world, BIG, to);
+        flip(&world, BIG, to);
         let last = newest(&world);
         for (reader, seen) in readers.iter_mut().zip(&mut seen) {
             // Some readers leave some rounds out.
-            if round == 9 || (last as usize + seen.len()) % 3 != 0 {
+            if round == 9 || !(last + seen.len() as u64).is_multiple_of(3) {
                 let (seqs, lost) = reader.read_to(last).await;
                 assert_eq!(lost, 0);
                 seen.extend(seqs);
@@ -162,12 +162,12 @@ async fn every_transition_comes_once_and_in_order_while_many_happen() {
 
 #[tokio::test(start_paused = true)]
 async fn who_falls_behind_the_ring_is_told_how_many_are_lost_and_goes_on() {
-    let mut world = World::start();
-    flip(&mut world, BIG, Observed::Healthy);
+    let world = World::start();
+    flip(&world, BIG, Observed::Healthy);
     let before = newest(&world);
     for round in 0..EVENTS_MAX / BIG + 2 {
         let to = if round % 2 == 0 { Observed::Unhealthy } else { Observed::Healthy };
-        flip(&mut world, BIG, to);
+        flip(&world, BIG, to);
     }
     let last = newest(&world);
     let mut reader = Reader::open(&world, &format!("?since={before}"), None).await;
@@ -182,11 +182,11 @@ async fn who_falls_behind_the_ring_is_told_how_many_are_lost_and_goes_on() {
 
 #[tokio::test(start_paused = true)]
 async fn a_group_can_be_asked_for_and_a_quiet_one_beats_every_15_seconds() {
-    let mut world = World::start();
+    let world = World::start();
     let before = newest(&world);
     let mut reader = Reader::open(&world, "?group=tg-web", None).await;
     reader.next().await.unwrap();
-    flip(&mut world, BIG, Observed::Unhealthy);
+    flip(&world, BIG, Observed::Unhealthy);
     let start = Instant::now();
     let beat = reader.next().await.unwrap();
     let waited = start.elapsed().as_secs_f64();
@@ -205,12 +205,12 @@ async fn a_group_can_be_asked_for_and_a_quiet_one_beats_every_15_seconds() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_reads_nothing_is_cut_off_and_costs_nobody_else() {
-    let mut world = World::start();
+    let world = World::start();
     let mut stream = world.connect().await;
     let ask = b"GET /v1/events/stream?since=0 HTTP/1.1\r\nhost: x\r\n\r\n";
     stream.write_all(ask).await.unwrap();
-    flip(&mut world, BIG, Observed::Healthy);
-    flip(&mut world, BIG, Observed::Unhealthy);
+    flip(&world, BIG, Observed::Healthy);
+    flip(&world, BIG, Observed::Unhealthy);
     tokio::time::sleep(Duration::from_secs(40)).await;
     let mut cut = Vec::new();
     let _ = stream.read_to_end(&mut cut).await;
