@@ -78,7 +78,8 @@ impl Client {
     /// `GET path`: the JSON text of the answer.
     ///
     /// # Errors
-    /// Exit status 2 where the daemon does not understand, 1 where it says no, 3 where it breaks off.
+    /// Exit status 2 where the daemon does not understand, 1 where it says no, 3 where it breaks
+    /// off.
     pub fn get(&mut self, path: &str) -> Result<String, Failure> {
         self.request(Method::GET, path, String::new())
     }

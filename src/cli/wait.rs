@@ -14,8 +14,8 @@ use std::time::Duration;
 /// How often it is looked whether they are.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// Wait until targets are in a state: those that are named, or all of the group (at least one). Exit
-/// status 1 if they are not within the timeout.
+/// Wait until targets are in a state: those that are named, or all of the group (at least one).
+/// Exit status 1 if they are not within the timeout.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -1,4 +1,5 @@
-//! `GET /v1/events/stream?since=&group=`: transitions as server-sent events, each once and in order.
+//! `GET /v1/events/stream?since=&group=`: transitions as server-sent events, each once and in
+//! order.
 //!
 //! The history is looked at ten times a second, so the collector, which writes it, knows nothing of
 //! its readers: any number of streams costs it nothing. A stream holds one piece at most, and makes

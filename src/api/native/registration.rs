@@ -1,5 +1,5 @@
-//! `POST` and `DELETE /v1/groups/{group}/targets`, `PATCH` and `DELETE …/targets/{id}`: which targets
-//! a group has, and how they are marked. Each request is carried out whole or not at all.
+//! `POST` and `DELETE /v1/groups/{group}/targets`, `PATCH` and `DELETE …/targets/{id}`: which
+//! targets a group has, and how they are marked. Each request is carried out whole or not at all.
 //!
 //! A body of 100,000 targets takes a tenth of a second to read, so bodies are read on the runtime's
 //! blocking threads, and the control thread answers others meanwhile.
