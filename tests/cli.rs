@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::Ipv4Addr;
 use std::process::{Command, Output, Stdio};
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 20] = [
     "probe",
     "serve",
     "validate",
@@ -27,6 +27,7 @@ const COMMANDS: [&str; 19] = [
     "deregister",
     "mark",
     "keys",
+    "top",
 ];
 const KEYS: &str =
     "target,address,outcome,code,detail,status,connect_us,tls_us,first_byte_us,total_us";
@@ -91,7 +92,7 @@ fn every_command_has_help_with_an_example() {
 
 #[test]
 fn usage_errors_are_one_line_and_exit_2() {
-    let cases: [&[&str]; 28] = [
+    let cases: [&[&str]; 30] = [
         &[],
         &["prob"],
         &["--frobnicate"],
@@ -120,6 +121,8 @@ fn usage_errors_are_one_line_and_exit_2() {
         &["mark", "web", "i-1"],
         &["mark", "web", "i-1", "--lifecycle", "stoped"],
         &["wait", "web", "--timeout", "5"],
+        &["top", "extra"],
+        &["top", "--format", "xml"],
     ];
     for args in cases {
         let line = error(args, 2);
@@ -148,6 +151,8 @@ fn what_names_no_targets_or_the_wrong_ones_is_told_before_the_daemon_is_asked() 
         let line = error(args, 2);
         assert!(line.contains(expected), "{args:?}: {line}");
     }
+    let piped = error(&["top"], 2);
+    assert!(piped.contains("on a terminal only; use 'ringcheck status'"), "{piped}");
     let both = error(&["deregister", "web", "10.0.0.1", "--all"], 2);
     assert!(both.contains("cannot be used with"), "{both}");
 }

@@ -48,7 +48,7 @@ pub(super) struct Page {
 }
 
 /// What a target's own history and an event have in common.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(super) struct Transition {
     pub(super) at: String,
     pub(super) from: String,

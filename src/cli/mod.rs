@@ -27,6 +27,7 @@ pub mod status;
 pub mod table;
 pub mod target;
 pub mod targets;
+pub mod top;
 pub mod units;
 mod usage;
 pub mod validate;
@@ -77,6 +78,7 @@ enum Command {
     Register(register::RegisterArgs),
     Deregister(deregister::DeregisterArgs),
     Mark(mark::MarkArgs),
+    Top(top::TopArgs),
 }
 
 /// How a query's answer is printed.
@@ -127,5 +129,6 @@ fn run(command: Command) -> Answer {
         Command::Register(args) => register::run(&args),
         Command::Deregister(args) => deregister::run(&args),
         Command::Mark(args) => mark::run(&args),
+        Command::Top(args) => top::run(&args),
     }
 }
