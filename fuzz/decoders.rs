@@ -10,8 +10,8 @@ use ringcheck::api::form::Params;
 use ringcheck::config::target_file;
 use std::collections::BTreeSet;
 
-/// Longest error that repeats what was sent.
-const ERROR_CHARS_MAX: usize = 400;
+/// Longest error that repeats what was sent: twice 64 characters, each as long as `\u{10ffff}`.
+const ERROR_CHARS_MAX: usize = 1_600;
 /// Bytes of a list of targets here.
 const LIST_BYTES_MAX: u64 = 65_536;
 
