@@ -87,7 +87,8 @@ fn report(target: u32, sick: bool) -> Report {
 fn bench(criterion: &mut Criterion) {
     let measuring = std::env::args().any(|argument| argument == "--bench");
     let sizes: &[u32] = if measuring { &[1_000, 1_000_000] } else { &[1_000] };
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let mut group = criterion.benchmark_group("listener_health");
     for &targets in sizes {
         let parts = Parts {
