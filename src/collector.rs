@@ -36,6 +36,9 @@ pub enum Command {
     /// What is known of these targets is remembered from before this run. For targets of the
     /// registry that no worker has heard of yet; answers when it is in the table.
     Restore(Vec<(TargetId, Reading)>, Sender<()>),
+    /// These events are from before this run, and those to come have seqs behind this; answers when
+    /// they are in the history. Once, before the first report.
+    Recall(Vec<Event>, u64, Sender<()>),
     /// Take in what is in the channel, and end.
     Stop,
 }
@@ -190,6 +193,10 @@ impl Collector {
                     }
                     Ok(Command::Restore(known, done)) => {
                         self.restore(&known);
+                        let _ = done.send(());
+                    }
+                    Ok(Command::Recall(events, newest_seq, done)) => {
+                        self.table.history().restore(events, newest_seq);
                         let _ = done.send(());
                     }
                     Ok(Command::Stop) | Err(_) => break,

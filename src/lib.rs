@@ -54,6 +54,8 @@ pub mod shown;
 
 pub mod table;
 
+pub mod store;
+
 pub mod collector;
 
 pub mod snapshot;

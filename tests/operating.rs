@@ -39,6 +39,8 @@ fn refusals_are_worded_as_they_are_printed() {
         "src/api/listen.rs",
         "src/engine/mod.rs",
         "src/engine/resources.rs",
+        "src/engine/state_dir.rs",
+        "src/store/error.rs",
         "src/io/uring/setup.rs",
         "src/io/uring/selftest.rs",
     ];

@@ -44,10 +44,11 @@ const ARROWS: &[(&str, &str)] = &[
     ("shown",     "config health registry"),
     ("table",     "health registry report shown stats"),
     ("collector", "health registry report stats table"),
+    ("store",     "config health"),
     ("snapshot",  "health registry report table"),
     ("api",       "access check config edit registry report table"),
     // wiring, and the shell around everything
-    ("engine",    "access api collector config edit health io recipe registry report schedule snapshot table worker"),
+    ("engine",    "access api collector config edit health io recipe registry report schedule snapshot store table worker"),
     ("farm",      ""),
     ("cli",       "access check config engine farm recipe registry report stats table"),
 ];

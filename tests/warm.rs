@@ -95,6 +95,67 @@ fn a_clean_restart_keeps_states_reasons_and_since() {
     assert_eq!(shown(&daemon), before);
 }
 
+/// Seqs and texts of the events behind `since`.
+fn events(daemon: &Daemon, since: u64) -> Vec<(u64, Value)> {
+    let answer = daemon.get(&format!("/v1/events?since={since}&limit=10000"));
+    let events = answer["events"].as_array().unwrap().clone();
+    events.into_iter().map(|event| (event["seq"].as_u64().unwrap(), event)).collect()
+}
+
+/// Makes all targets turn: none of them answers with this status.
+fn turn(daemon: &mut Daemon, port: u16) {
+    let check = format!("matcher = \"299\"\n{OFTEN}");
+    daemon.files.configure(&config(&daemon.files, port, "", &check));
+    daemon.again();
+    daemon.summary_when("turned", |summary| summary["targets"]["healthy"] == 0);
+}
+
+#[test]
+fn events_go_on_over_a_clean_restart_and_leap_after_a_crash() {
+    let farm = farm();
+    let (mut daemon, _) = decided(farm.port(), "");
+    let first = events(&daemon, 0);
+    assert!(first.iter().map(|event| event.0).eq(1..=u64::from(TARGETS)), "{first:?}");
+    stop(&mut daemon);
+    turn(&mut daemon, farm.port());
+    let second = events(&daemon, 0);
+    // Whoever has seen a part goes on behind it, over the restart.
+    assert_eq!(second[..first.len()], first);
+    assert!(second.iter().map(|event| event.0).eq(1..=second.len() as u64));
+    let half = u64::from(TARGETS) / 2;
+    assert_eq!(events(&daemon, half)[..], second[second.len() - events(&daemon, half).len()..]);
+    assert_eq!(events(&daemon, half)[0].0, half + 1);
+    let transitions = daemon.get("/v1/groups/web/targets/i-0")["transitions"].clone();
+    assert_eq!(transitions.as_array().map(Vec::len), Some(2), "{transitions}");
+    stop(&mut daemon);
+    again(&mut daemon, farm.port(), "");
+    assert_eq!(events(&daemon, 0), second, "times and all");
+
+    // A run that was killed may have given seqs that nobody remembers.
+    daemon.signal(Signal::SIGKILL);
+    daemon.ended(PATIENCE);
+    daemon.files.configure(&config(&daemon.files, farm.port(), "", OFTEN));
+    daemon.again();
+    assert!(daemon.log().contains("did not end cleanly"), "{}", daemon.log());
+    daemon.summary_when("turned", |summary| summary["targets"]["healthy"].as_u64() > Some(0));
+    let third = events(&daemon, second.len() as u64);
+    assert!(third[0].0 > 1 << 32, "{third:?}");
+    assert_eq!(events(&daemon, 1 << 31)[0], third[0]);
+    assert_eq!(events(&daemon, 0)[..second.len()], second);
+}
+
+#[test]
+fn a_store_that_is_damaged_ends_the_start_with_the_cure() {
+    let farm = farm();
+    let (mut daemon, _) = decided(farm.port(), "");
+    stop(&mut daemon);
+    daemon.files.write("state/ringcheck.db", "not a database, but long enough to be read as one");
+    let refused = daemon.files.run(&[]);
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(3), "{said}");
+    assert!(said.contains("ringcheck.db is damaged: ") && said.contains("backup"), "{said}");
+}
+
 #[test]
 fn after_kill_9_the_last_periodic_snapshot_holds() {
     let farm = farm();

@@ -62,6 +62,7 @@ pub(super) fn failure(error: DaemonError) -> Failure {
         | DaemonError::Bind(_)
         | DaemonError::State(_)
         | DaemonError::Tcp(_)
+        | DaemonError::Store(_)
         | DaemonError::Start(..) => Failure::engine(error),
     }
 }

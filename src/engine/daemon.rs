@@ -9,9 +9,8 @@ pub use super::tcp::TcpError;
 
 use super::edits::EditRequest;
 use super::keeper::{Keeper, Request, Stopping};
-use super::state_dir::StateDir;
+use super::lasting::{self, Lasting, Opened};
 use super::tcp::Tcp;
-use super::warm::Warm;
 use super::{Engine, EngineError, Plan};
 use crate::api::{
     self, ApiState, BindError, LastReload, Parts, ReloadError, ReloadFuture, ReloadHandle,
@@ -20,6 +19,7 @@ use crate::collector::Collector;
 use crate::config::{AlibabaConfig, AwsConfig, Config};
 use crate::edit::{Edit, EditError, EditFuture, Edits, Judge};
 use crate::limits::API_CONNECTIONS_MAX;
+use crate::store::StoreError;
 use crate::table::StateTable;
 use crate::time::{Instant, monotonic};
 use crate::wall::WallClock;
@@ -56,6 +56,9 @@ pub enum DaemonError {
     /// Nobody can be answered over TCP.
     #[error(transparent)]
     Tcp(#[from] TcpError),
+    /// The store cannot be had.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The configuration does not fit.
     #[error(transparent)]
     Config(#[from] ReloadError),
@@ -77,9 +80,8 @@ pub struct Daemon {
     socket: api::SocketFile,
     /// Where one is configured.
     tcp: Option<Tcp>,
-    /// Where one is configured.
-    state: Option<StateDir>,
-    warm: Option<Warm>,
+    /// Where a state directory is configured.
+    lasting: Option<Lasting>,
     clock: Arc<WallClock>,
     name: String,
     aws: AwsConfig,
@@ -94,7 +96,7 @@ impl Daemon {
     /// See [`DaemonError`]; whatever was started is stopped again.
     pub fn start(config: Config, file: Option<PathBuf>) -> Result<Self, DaemonError> {
         let plan = Plan::new(config.engine.workers, config.engine.max_in_flight)?;
-        let state = config.state.dir.as_deref().map(StateDir::take).transpose()?;
+        let opened = Opened::take(&config)?;
         let api = &config.api;
         // One value until the end: where the start fails, the listener must go before its file,
         // which stays as long as somebody listens.
@@ -105,7 +107,7 @@ impl Daemon {
         // drain for a while, and ids come free only when all workers have let go of them.
         let table = Arc::new(StateTable::new(config.engine.max_targets * 4, now));
         let clock = Arc::new(WallClock::system());
-        let warm = Warm::new(&config, &table, &clock);
+        let (lasting, store, past) = lasting::begin(opened, &config, &table, &clock)?;
         let engine = Engine::start(&plan, Keep::Newest, |_| Options { rounds: None, rate: None })?;
         tracing::info!(workers = plan.workers, slots = plan.slots, "probing on io_uring");
         let name = config.file.display().to_string();
@@ -134,8 +136,13 @@ impl Daemon {
             Arc::clone(&stopping),
         );
         let socket = config.api.socket.clone();
-        keeper.start(config, warm.as_ref().and_then(Warm::past))?;
+        keeper.start(config, store, past)?;
         let targets = table.view().registry.target_count();
+        if lasting.is_none() {
+            tracing::warn!(
+                "no state.dir: states, transitions and what the API makes end with the daemon"
+            );
+        }
         tracing::info!(socket = %socket.display(), targets, "answering");
         let alive = Alive(Arc::clone(&ended));
         let (runs, running) = bounded(0);
@@ -155,8 +162,7 @@ impl Daemon {
             listener,
             socket,
             tcp,
-            state,
-            warm,
+            lasting,
             clock,
             name,
             aws,
@@ -185,8 +191,7 @@ impl Daemon {
             listener,
             socket,
             tcp,
-            state,
-            warm,
+            lasting,
             clock,
             name,
             aws,
@@ -216,8 +221,8 @@ impl Daemon {
                 api::serve(listener, door, api, stop).await;
                 over.send_replace(true);
             };
-            match &warm {
-                Some(warm) => drop(tokio::join!(serving, warm.keep(is_over))),
+            match &lasting {
+                Some(lasting) => drop(tokio::join!(serving, lasting.warm.keep(is_over))),
                 None => serving.await,
             }
             notify(&[sd_notify::NotifyState::Stopping]);
@@ -226,23 +231,15 @@ impl Daemon {
         let left = (control.stop() + STOP_WITHIN).since(monotonic());
         if running.recv_timeout(left) == Err(RecvTimeoutError::Timeout) {
             tracing::warn!("stopped in the middle of a reload");
-            write_last(warm);
+            lasting.into_iter().for_each(Lasting::end);
             return served;
         }
         let stopped = join(keeper);
         join(collector);
-        write_last(warm);
+        lasting.into_iter().for_each(Lasting::end);
         drop(socket);
-        drop(state);
         served?;
         Ok(stopped?)
-    }
-}
-
-/// The workers' last reports are in the table: they shall be in the snapshot too.
-fn write_last(warm: Option<Warm>) {
-    if let Some(warm) = warm {
-        warm.write_last();
     }
 }
 

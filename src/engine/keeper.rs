@@ -19,8 +19,9 @@ use crate::edit::{Conflict, Judge};
 use crate::health::Health;
 use crate::registry::{Change, IdAllocator, Registry, mass_removal};
 use crate::schedule::First;
+use crate::store::{Op, Store};
 use crate::table::StateTable;
-use crate::time::{Instant, monotonic};
+use crate::time::{Instant, monotonic, wall_ms};
 use arc_swap::ArcSwapOption;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use std::collections::HashMap;
@@ -55,6 +56,7 @@ pub(super) struct Keeper {
     engine: Engine,
     pub(super) table: Arc<StateTable>,
     collector: Sender<collector::Command>,
+    store: Store,
     pub(super) ids: IdAllocator,
     pub(super) registry: Arc<Registry>,
     pub(super) judge: Judge,
@@ -72,7 +74,7 @@ pub(super) struct Keeper {
 pub(super) type Stopping = Arc<OnceLock<Instant>>;
 
 impl Keeper {
-    /// A keeper of an empty registry.
+    /// A keeper of an empty registry, which keeps nothing before [`Keeper::start`].
     #[must_use]
     pub(super) fn new(
         engine: Engine,
@@ -87,6 +89,7 @@ impl Keeper {
             engine,
             table,
             collector,
+            store: Store::memory(),
             ids: IdAllocator::default(),
             registry: Arc::default(),
             judge,
@@ -98,12 +101,18 @@ impl Keeper {
         }
     }
 
-    /// Makes `config` the first configuration; what is known of its targets is that of `past`.
+    /// Makes `config` the first configuration; what is known of its targets is that of `past`, and
+    /// what changes is kept in `store`.
     ///
     /// # Errors
     /// Where it does not fit the table.
-    pub(super) fn start(&mut self, config: Config, past: Option<Past>) -> Result<(), ReloadError> {
-        self.past = past;
+    pub(super) fn start(
+        &mut self,
+        config: Config,
+        store: Store,
+        past: Option<Past>,
+    ) -> Result<(), ReloadError> {
+        (self.store, self.past) = (store, past);
         self.take(config, First::Spread).map(drop)
     }
 
@@ -153,6 +162,11 @@ impl Keeper {
         let (registry, change) = self.registry.expire(&mut ids, now);
         if let Err(error) = self.adopt(Arc::new(registry), ids, change, First::Soon(0)) {
             tracing::error!(%error, "targets drain for longer");
+            return;
+        }
+        let now_ms = i64::try_from(wall_ms()).unwrap_or(i64::MAX);
+        if let Err(error) = self.store.commit(vec![Op::ExpireTargets { now_ms }]) {
+            tracing::warn!("{error}; targets that have drained are forgotten with the next ones");
         }
     }
 
@@ -324,7 +338,7 @@ mod tests {
     #[test]
     fn a_registry_that_is_refused_takes_no_ids_and_frees_none() {
         let mut keeper = keeper();
-        keeper.start(config(1, 8), None).unwrap();
+        keeper.start(config(1, 8), Store::memory(), None).unwrap();
         assert!(keeper.take(config(11, 8), First::Soon(0)).is_err(), "16 ids do not fit");
         keeper.take(config(1, 7), First::Soon(0)).unwrap();
         let give_up = monotonic() + Duration::from_secs(10);

@@ -6,7 +6,9 @@
 
 pub mod daemon;
 mod edits;
+mod journal;
 mod keeper;
+mod lasting;
 pub mod oneshot;
 pub mod resources;
 mod state_dir;

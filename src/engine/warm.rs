@@ -1,14 +1,15 @@
-//! The warm restart: what a daemon writes down of its targets' states, and what the next one takes
-//! up.
+//! The warm restart: what a daemon writes down of its targets, and what the next one takes up.
 //!
 //! A snapshot is written every `state.snapshot_interval`, and at a clean stop after the workers'
 //! last reports are in. It is a help and nothing more: one that cannot be written or taken up is
 //! reported, and the daemon goes on without.
 
+use super::journal;
 use crate::collector::Command;
 use crate::config::Config;
 use crate::registry::Registry;
 use crate::snapshot::{Snapshot, file};
+use crate::store::Loaded;
 use crate::table::StateTable;
 use crate::time::{monotonic, wall_ms};
 use crate::wall::WallClock;
@@ -29,36 +30,39 @@ pub(super) struct Warm {
     clock: Arc<WallClock>,
 }
 
-/// A snapshot of an earlier run that fits.
+/// What is known of the runs before this one.
 #[derive(Debug)]
 pub(super) struct Past {
-    snapshot: Snapshot,
-    clock: Arc<WallClock>,
+    /// The last states, if they can be taken up.
+    pub(super) snapshot: Option<Snapshot>,
+    /// What the store had.
+    pub(super) loaded: Loaded,
+    pub(super) clock: Arc<WallClock>,
 }
 
 impl Warm {
-    /// None where the configuration names no state directory.
+    /// The snapshot of `table` in the state directory `dir`.
     pub(super) fn new(
+        dir: PathBuf,
         config: &Config,
         table: &Arc<StateTable>,
         clock: &Arc<WallClock>,
-    ) -> Option<Self> {
-        Some(Self {
-            dir: config.state.dir.clone()?,
+    ) -> Self {
+        Self {
+            dir,
             interval: config.state.snapshot_interval,
             age_max: config.state.snapshot_max_age,
             targets_max: config.engine.max_targets,
             table: Arc::clone(table),
             clock: Arc::clone(clock),
-        })
+        }
     }
 
     /// The snapshot that is there, if it can be taken up.
-    pub(super) fn past(&self) -> Option<Past> {
+    pub(super) fn snapshot(&self) -> Option<Snapshot> {
         let now_ms = self.clock.wall_ms(monotonic().into());
         match file::read(&self.dir, self.targets_max, now_ms, self.age_max) {
-            Ok(None) => None,
-            Ok(Some(snapshot)) => Some(Past { snapshot, clock: Arc::clone(&self.clock) }),
+            Ok(snapshot) => snapshot,
             Err(error) => {
                 let file = file::path(&self.dir);
                 tracing::warn!(
@@ -109,17 +113,25 @@ impl Warm {
 impl Past {
     /// Gives the targets of `registry`, which is installed, what is known of them; returns when
     /// the table has it.
-    pub(super) fn restore(&self, registry: &Registry, collector: &Sender<Command>) {
+    pub(super) fn restore(self, registry: &Registry, collector: &Sender<Command>) {
+        let events = journal::events(self.loaded.events, registry, &self.clock);
+        let newest_seq = self.loaded.newest_seq;
+        tell(collector, |done| Command::Recall(events, newest_seq, done));
+        let Some(snapshot) = self.snapshot else { return };
         let mut restored = 0;
-        for known in self.snapshot.known(registry, &self.clock, monotonic().into()) {
+        for known in snapshot.known(registry, &self.clock, monotonic().into()) {
             restored += known.len();
-            let (done, is_done) = bounded(1);
-            // A collector that is gone has ended the daemon.
-            if collector.send(Command::Restore(known, done)).is_err() || is_done.recv().is_err() {
-                return;
-            }
+            tell(collector, |done| Command::Restore(known, done));
         }
-        let remembered = self.snapshot.targets();
+        let remembered = snapshot.targets();
         tracing::info!(restored, remembered, "states taken up from the snapshot");
+    }
+}
+
+/// Asks the collector, and waits until it has done so. One that is gone has ended the daemon.
+fn tell(collector: &Sender<Command>, command: impl FnOnce(Sender<()>) -> Command) {
+    let (done, is_done) = bounded(1);
+    if collector.send(command(done)).is_ok() {
+        let _ = is_done.recv();
     }
 }

@@ -2,9 +2,14 @@
 //!
 //! An event names its target by itself (group, id, address), because it outlives the target. Each
 //! place of the ring is an `ArcSwapOption`: a reader gets a whole event or none, and what was
-//! overwritten meanwhile is seen by its sequence number. Places are allocated in chunks when they
-//! are first used. Events of one target are found through chains by a hash of its id, so that the
-//! answer for one target does not read the whole ring.
+//! overwritten meanwhile is seen by its number. Places are allocated in chunks when they are first
+//! used. Events of one target are found through chains by a hash of its id, so that the answer for
+//! one target does not read the whole ring.
+//!
+//! An event has two numbers. Its *place number* counts the events of the ring without a gap; its
+//! *seq* is what clients see, and goes on over restarts: a run that did not end cleanly may have
+//! given more of them than anybody remembers, so the next one leaps ahead. Both only grow, so an
+//! event is found by its seq in a binary search.
 
 use crate::endpoint::Endpoint;
 use crate::health::Transition;
@@ -25,7 +30,7 @@ const CHAIN_STEPS_MAX: usize = 1_000;
 /// One change of a target's observed state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// Counts all events of this run, from 1, without a gap.
+    /// Ascends over restarts; without a gap while the daemon runs.
     pub seq: u64,
     /// When.
     pub at: Moment,
@@ -56,7 +61,9 @@ type Chunk = Box<[ArcSwapOption<Link>]>;
 #[derive(Debug)]
 struct Link {
     event: Event,
-    /// The event before this one in its chain; 0: none.
+    /// Its place number.
+    number: u64,
+    /// Place number of the event before this one in its chain; 0: none.
     before: u64,
 }
 
@@ -65,10 +72,14 @@ struct Link {
 pub struct History {
     capacity: u64,
     chunks: Box<[OnceLock<Chunk>]>,
-    /// The newest event of each chain; 0: none.
+    /// Place number of the newest event of each chain; 0: none.
     chains: Box<[AtomicU64]>,
-    /// The newest event of all; 0: none.
+    /// Place number of the newest event of all; 0: none.
+    last: AtomicU64,
+    /// The newest seq; 0: none. Never behind an event that can be read.
     newest: AtomicU64,
+    /// Seqs that nobody was given, from which (exclusive) to which (inclusive); ascending.
+    leaps: OnceLock<Vec<(u64, u64)>>,
 }
 
 impl Default for History {
@@ -86,11 +97,13 @@ impl History {
             capacity: capacity as u64,
             chunks: (0..capacity.div_ceil(CHUNK)).map(|_| OnceLock::new()).collect(),
             chains: (0..CHAINS).map(|_| AtomicU64::new(0)).collect(),
+            last: AtomicU64::new(0),
             newest: AtomicU64::new(0),
+            leaps: OnceLock::new(),
         }
     }
 
-    /// The newest event's seq; 0 before the first.
+    /// The newest seq that was given, in this run or before; 0 before the first.
     #[must_use]
     pub fn newest(&self) -> u64 {
         self.newest.load(Ordering::Acquire)
@@ -99,14 +112,22 @@ impl History {
     /// At most `limit` events after `seq` and not before `oldest`, oldest first.
     #[must_use]
     pub fn since(&self, seq: u64, limit: usize, oldest: Moment) -> Vec<Event> {
-        let newest = self.newest();
-        let first = seq.saturating_add(1).max((newest + 1).saturating_sub(self.capacity)).max(1);
-        (first..=newest)
-            .filter_map(|seq| self.get(seq))
-            .filter(|link| link.event.at >= oldest)
+        let last = self.last.load(Ordering::Acquire);
+        (self.behind(seq, last)..=last)
+            .filter_map(|number| self.get(number))
+            .filter(|link| link.event.at >= oldest && link.event.seq > seq)
             .map(|link| link.event.clone())
             .take(limit)
             .collect()
+    }
+
+    /// How many events were given the seqs behind `after` up to `upto`, whether they can still be
+    /// read or not.
+    #[must_use]
+    pub fn given(&self, after: u64, upto: u64) -> u64 {
+        let leaps = self.leaps.get().map_or(&[][..], Vec::as_slice);
+        let leapt = |&(from, to): &(u64, u64)| to.min(upto).saturating_sub(from.max(after));
+        upto.saturating_sub(after).saturating_sub(leaps.iter().map(leapt).sum())
     }
 
     /// At most `limit` events of `target` that `is_of_it` (its place may have had another owner),
@@ -132,27 +153,64 @@ impl History {
 
     /// Appends an event, whose seq is set here. For the writer only.
     pub(crate) fn push(&self, mut event: Event) {
-        let seq = self.newest.load(Ordering::Relaxed) + 1;
-        event.seq = seq;
+        event.seq = self.newest.load(Ordering::Relaxed) + 1;
+        self.append(event);
+    }
+
+    /// Takes over the events of earlier runs, by ascending seq; the first one of this run has a seq
+    /// above `newest`. Once, before the first [`History::push`], and for the writer only.
+    pub(crate) fn restore(&self, events: impl IntoIterator<Item = Event>, newest: u64) {
+        let mut leaps = Vec::new();
+        let mut before: Option<u64> = None;
+        for event in events {
+            if let Some(before) = before.filter(|before| before + 1 < event.seq) {
+                leaps.push((before, event.seq - 1));
+            }
+            before = Some(event.seq);
+            self.append(event);
+        }
+        leaps.extend(before.filter(|&before| before < newest).map(|before| (before, newest)));
+        // It is called once.
+        let _ = self.leaps.set(leaps);
+        self.newest.fetch_max(newest, Ordering::Release);
+    }
+
+    fn append(&self, event: Event) {
+        let (number, seq) = (self.last.load(Ordering::Relaxed) + 1, event.seq);
         let head = &self.chains[chain(event.target)];
-        let link = Link { event, before: head.load(Ordering::Relaxed) };
-        let (chunk, place) = self.place(seq);
+        let link = Link { event, number, before: head.load(Ordering::Relaxed) };
+        let (chunk, place) = self.place(number);
         let empty = || (0..CHUNK).map(|_| ArcSwapOption::empty()).collect();
         self.chunks[chunk].get_or_init(empty)[place].store(Some(Arc::new(link)));
-        head.store(seq, Ordering::Release);
+        head.store(number, Ordering::Release);
         self.newest.store(seq, Ordering::Release);
+        self.last.store(number, Ordering::Release);
     }
 
-    fn get(&self, seq: u64) -> Option<arc_swap::Guard<Arc<Link>>> {
-        let (chunk, place) = self.place(seq);
+    /// The number of the first place that may hold an event behind `seq`, `last` being the last
+    /// place in use. What is overwritten meanwhile counts as older.
+    fn behind(&self, seq: u64, last: u64) -> u64 {
+        let (mut from, mut to) = ((last + 1).saturating_sub(self.capacity).max(1), last + 1);
+        while from < to {
+            let middle = from.midpoint(to);
+            match self.get(middle).filter(|link| link.event.seq > seq) {
+                Some(_) => to = middle,
+                None => from = middle + 1,
+            }
+        }
+        from
+    }
+
+    fn get(&self, number: u64) -> Option<arc_swap::Guard<Arc<Link>>> {
+        let (chunk, place) = self.place(number);
         let link = self.chunks[chunk].get()?[place].load();
         let link = arc_swap::Guard::into_inner(link)?;
-        (link.event.seq == seq).then(|| arc_swap::Guard::from_inner(link))
+        (link.number == number).then(|| arc_swap::Guard::from_inner(link))
     }
 
-    fn place(&self, seq: u64) -> (usize, usize) {
+    fn place(&self, number: u64) -> (usize, usize) {
         // The remainder is below `capacity`, which came from a usize.
-        let index = usize::try_from(seq % self.capacity).unwrap_or(0);
+        let index = usize::try_from(number % self.capacity).unwrap_or(0);
         (index / CHUNK, index % CHUNK)
     }
 }
@@ -212,6 +270,64 @@ pub(super) mod tests {
         assert!(of(2, 100).is_empty());
         let young = history.of_target(TargetId(a), 9, |event| event.at.0 > 8);
         assert_eq!(seqs(&young), [11]);
+    }
+
+    #[test]
+    fn seqs_go_on_over_restarts_and_a_leap_loses_nothing() {
+        let history = History::with_capacity(10);
+        let known = [3, 4, 9, 10, 11].map(|seq| Event { seq, ..event(7, 0) });
+        history.restore(known, 100);
+        let all = Moment(i64::MIN);
+        assert_eq!((history.newest(), seqs(&history.since(100, 9, all))), (100, vec![]));
+        assert_eq!(seqs(&history.since(0, 100, all)), [3, 4, 9, 10, 11]);
+        for _ in 0..3 {
+            history.push(event(7, 0));
+        }
+        assert_eq!(history.newest(), 103);
+        let rows: [(u64, &[u64]); 9] = [
+            (2, &[3, 4, 9, 10, 11, 101, 102, 103]),
+            (3, &[4, 9, 10, 11, 101, 102, 103]),
+            (4, &[9, 10, 11, 101, 102, 103]),
+            (6, &[9, 10, 11, 101, 102, 103]),
+            (11, &[101, 102, 103]),
+            (50, &[101, 102, 103]),
+            (100, &[101, 102, 103]),
+            (102, &[103]),
+            (103, &[]),
+        ];
+        for (since, expected) in rows {
+            assert_eq!(seqs(&history.since(since, 100, all)), expected, "since {since}");
+        }
+        assert_eq!(seqs(&history.since(4, 4, all)), [9, 10, 11, 101]);
+        let of_target = seqs(&history.of_target(TargetId(7), 100, |_| true));
+        assert_eq!(of_target, [103, 102, 101, 11, 10, 9, 4, 3]);
+        for (after, upto, given) in [
+            (0, 103, 10),
+            (2, 103, 8),
+            (4, 103, 6),
+            (6, 9, 1),
+            (11, 50, 0),
+            (50, 102, 2),
+            (101, 103, 2),
+            (103, 103, 0),
+            (200, 103, 0),
+        ] {
+            assert_eq!(history.given(after, upto), given, "{after} to {upto}");
+        }
+        (0..10).for_each(|_| history.push(event(7, 0)));
+        assert_eq!(seqs(&history.since(0, 100, all)), (104..=113).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_history_without_a_past_begins_with_one() {
+        let history = History::with_capacity(10);
+        history.restore([], 0);
+        history.push(event(7, 0));
+        assert_eq!((history.newest(), history.given(0, 1)), (1, 1));
+        let leapt = History::with_capacity(10);
+        leapt.restore([], 50);
+        leapt.push(event(7, 0));
+        assert_eq!(seqs(&leapt.since(0, 100, Moment(0))), [51]);
     }
 
     #[test]

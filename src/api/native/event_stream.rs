@@ -160,12 +160,13 @@ impl Stream {
         true
     }
 
-    /// Says how many events the history, which counts without a gap, no longer has up to `seq`.
+    /// Goes on behind `seq`; says how many events up to there the history no longer has.
     fn skip_to(&mut self, seq: u64) {
-        let lost = seq.saturating_sub(self.after);
+        let lost = self.state.table.history().given(self.after, seq);
+        self.after = self.after.max(seq);
         if lost > 0 {
             let _ = write!(self.piece, "id: {seq}\nevent: lost\ndata: {{\"lost\":{lost}}}\n\n");
-            (self.after, self.told) = (seq, seq);
+            self.told = seq;
         }
     }
 
