@@ -166,10 +166,11 @@ impl Edits for Keeper {
             return Box::pin(async { Err(error) });
         }
         let now = NOW + Duration::from_millis(1);
-        let registry = Arc::clone(&self.table.view().registry);
-        let judged = self.judge.judge(&registry, edit, &mut self.ids.lock().unwrap(), now);
         Box::pin(async move {
-            let judged = judged?;
+            // An edit waits for its turn, and others may come in between.
+            tokio::task::yield_now().await;
+            let registry = Arc::clone(&self.table.view().registry);
+            let judged = self.judge.judge(&registry, edit, &mut self.ids.lock().unwrap(), now)?;
             if let Some(step) = judged.step {
                 self.collector.lock().unwrap().install(step.registry, now).unwrap();
             }
