@@ -268,6 +268,24 @@ pub struct GroupConfig {
 /// The zone of a target that is in every zone; the word is AWS's.
 pub const ZONE_ALL: &str = "all";
 
+impl GroupConfig {
+    /// The settings, without the targets.
+    #[must_use]
+    pub fn without_targets(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            id: self.id.clone(),
+            rules: self.rules,
+            deregistration_delay: self.deregistration_delay,
+            port: self.port,
+            health_check: self.health_check.clone(),
+            targets: Vec::new(),
+            targets_files: self.targets_files.clone(),
+            origin: self.origin.clone(),
+        }
+    }
+}
+
 /// One target as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetConfig {

@@ -4,7 +4,8 @@
 //! wait are judged in their order, each against the registry that the one before it makes; then
 //! they are committed together; then installed in the same order; and only then answered.
 
-use super::keeper::{Keeper, Request};
+use super::keeper::{self, Keeper, Request};
+use super::persist;
 use crate::edit::{Done, Edit, EditError, Step};
 use crate::registry::{IdAllocator, Registry};
 use crate::schedule::First;
@@ -56,6 +57,14 @@ impl Keeper {
         let ready = self.judge_all(batch);
         if ready.is_empty() {
             return;
+        }
+        let now = keeper::now();
+        let ops = ready.iter().flat_map(|ready| persist::ops(&ready.step, now)).collect();
+        if let Err(error) = self.store.commit(ops) {
+            tracing::error!(%error, "changes asked for over the API are refused");
+            let refuse =
+                |Ready { answer, .. }| answer.send(Err(EditError::Store(error.to_string())));
+            return ready.into_iter().map(refuse).for_each(drop);
         }
         for Ready { answer, done, step, ids } in ready {
             let result = self.adopt(step.registry, ids, step.change, First::Soon(0));

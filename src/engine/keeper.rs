@@ -10,6 +10,7 @@
 //! the second step has changed nothing.
 
 use super::edits::{self, EditRequest};
+use super::persist::{self, Now};
 use super::warm::Past;
 use super::{Engine, EngineError};
 use crate::api::{LastReload, ReloadError, ReloadSummary};
@@ -56,7 +57,7 @@ pub(super) struct Keeper {
     engine: Engine,
     pub(super) table: Arc<StateTable>,
     collector: Sender<collector::Command>,
-    store: Store,
+    pub(super) store: Store,
     pub(super) ids: IdAllocator,
     pub(super) registry: Arc<Registry>,
     pub(super) judge: Judge,
@@ -112,8 +113,15 @@ impl Keeper {
         store: Store,
         past: Option<Past>,
     ) -> Result<(), ReloadError> {
-        (self.store, self.past) = (store, past);
-        self.take(config, First::Spread).map(drop)
+        self.store = store;
+        let Some(mut past) = past else { return self.take(config, First::Spread).map(drop) };
+        self.watched = watched(&config);
+        let mut ids = self.ids.clone();
+        let (registry, change) = persist::first(&config, &mut past.loaded, &mut ids, now())
+            .map_err(|error| ReloadError::Invalid(error.to_string()))?;
+        self.past = Some(past);
+        drop(config);
+        self.adopt(Arc::new(registry), ids, change, First::Spread)
     }
 
     /// Serves requests, and watches files, until the daemon stops or a worker ends by itself.
@@ -240,8 +248,7 @@ impl Keeper {
 
     /// Builds the next registry, installs it, and tells the workers.
     fn take(&mut self, config: Config, first: First) -> Result<ReloadSummary, ReloadError> {
-        let watched = config.groups.iter().flat_map(|group| group.targets_files.iter().cloned());
-        let watched = watched.map(|file| (file.clone(), changed_at(&file))).collect();
+        let watched = watched(&config);
         let targets = config.groups.iter().map(|group| group.targets.len()).sum();
         let (groups, previous) = (config.groups.len(), &self.registry);
         // A registry that is refused has taken no ids, and freed none.
@@ -296,6 +303,17 @@ impl Keeper {
         };
         self.engine.apply(change, first, self.registry.revision);
     }
+}
+
+/// Both clocks.
+pub(super) fn now() -> Now {
+    Now { at: monotonic(), wall_ms: wall_ms() }
+}
+
+/// The targets files of `config`, with their times of change.
+fn watched(config: &Config) -> Vec<(PathBuf, Option<SystemTime>)> {
+    let files = config.groups.iter().flat_map(|group| &group.targets_files);
+    files.map(|file| (file.clone(), changed_at(file))).collect()
 }
 
 fn changed_at(file: &PathBuf) -> Option<SystemTime> {

@@ -10,6 +10,7 @@ mod journal;
 mod keeper;
 mod lasting;
 pub mod oneshot;
+mod persist;
 pub mod resources;
 mod state_dir;
 mod tcp;

@@ -168,7 +168,7 @@ impl<'a> Builder<'a> {
         members.targets = seating.seats.iter().map(target).collect();
         let key = old.map_or_else(|| self.ids.group(), |old| old.key);
         let (recipe, changed) = self.settings(key, old, config);
-        let config = settings_of(config);
+        let config = config.without_targets();
         let group = Group { key, changed, config, recipe, in_use, zones, members };
         self.rebuilt.push(self.next.groups.len());
         self.take(Arc::new(group));
@@ -182,7 +182,7 @@ impl<'a> Builder<'a> {
         config: &GroupConfig,
     ) -> (Arc<Recipe>, u64) {
         let recipe = config.health_check.recipe();
-        let changed = old.filter(|old| old.config == settings_of(config));
+        let changed = old.filter(|old| old.config == config.without_targets());
         let changed = changed.map_or(self.next.revision, |old| old.changed);
         if let Some(old) = old.filter(|old| *old.recipe == recipe) {
             return (Arc::clone(&old.recipe), changed);
@@ -288,21 +288,6 @@ fn places(groups: &[Arc<Group>], previous: &Registry) -> Arc<Places> {
         keys.enumerate().map(|(place, key)| (key, place)).collect()
     };
     Arc::new(Places { by_name: place(|c| &c.name), by_id: place(|c| &c.id) })
-}
-
-/// The settings of a group without its targets.
-fn settings_of(config: &GroupConfig) -> GroupConfig {
-    GroupConfig {
-        name: config.name.clone(),
-        id: config.id.clone(),
-        rules: config.rules,
-        deregistration_delay: config.deregistration_delay,
-        port: config.port,
-        health_check: config.health_check.clone(),
-        targets: Vec::new(),
-        targets_files: config.targets_files.clone(),
-        origin: config.origin.clone(),
-    }
 }
 
 /// The members on `seats`; `targets` are the configured ones, `old` the members before.
