@@ -7,10 +7,11 @@
 
 use super::members::position_u32;
 use super::seating::{Seat, Seating};
+use super::twins::Pairing;
 use super::uses::Uses;
 use super::{
     Addition, Change, Group, GroupKey, Home, IdAllocator, Members, Next, Places, Plan, Registry,
-    Restored, Twins,
+    Restored,
 };
 use crate::config::{Config, GroupConfig, TargetConfig};
 use crate::health::Health;
@@ -237,27 +238,25 @@ impl<'a> Builder<'a> {
         let used = homes.iter().rposition(|home| *home != Home::NONE).map_or(0, |last| last + 1);
         homes.truncate(used);
         homes.shrink_to_fit();
-        self.next.twins = if self.rebuilt.is_empty() && left.is_empty() {
-            Arc::clone(&self.previous.twins)
-        } else {
-            Arc::new(Twins::of(&self.next, self.previous))
-        };
-        self.orders();
+        let (twins, moved) = Pairing::step(&self.next, self.previous, &self.rebuilt, &left);
+        self.next.twins = twins;
+        self.orders(moved);
         self.ids.free(self.next.revision, self.freed, keys);
         (self.next, self.change)
     }
 
-    /// Which targets workers must let go of, and which they must take up.
-    fn orders(&mut self) {
+    /// Which targets workers must let go of, and which they must take up; `moved` are those that
+    /// became twins or ceased to be.
+    fn orders(&mut self, moved: Vec<TargetId>) {
         let (next, previous) = (&self.next, self.previous);
         let gone = self.freed.iter().map(|&id| TargetId(id));
         let mut remove: Vec<_> = gone.filter(|&target| previous.is_led(target)).collect();
         let mut add = Vec::new();
         let rebuilt = self.rebuilt.iter().flat_map(|&place| &*next.groups[place].members.targets);
-        let twins = previous.twins.all_followers().chain(next.twins.all_followers());
         let mut seen = HashSet::new();
         // A leader's group may be one that stays as it is, and its followers' too.
-        let moved = twins.filter(|&target| !self.rebuilt_holds(target) && seen.insert(target));
+        let moved = moved.into_iter();
+        let moved = moved.filter(|&target| !self.rebuilt_holds(target) && seen.insert(target));
         for target in rebuilt.copied().chain(moved) {
             match (previous.is_led(target), next.is_led(target)) {
                 (false, true) => add.extend(addition(next, target)),

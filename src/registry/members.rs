@@ -11,7 +11,8 @@ use crate::report::TargetId;
 use crate::time::Instant;
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
 
 /// The targets of a group as a structure of arrays, all of one length, in registration order. The
 /// private arrays are empty where every target has the default.
@@ -34,6 +35,8 @@ pub struct Members {
     id_ends: Box<[u32]>,
     /// Positions ordered by (id, port).
     sorted: Box<[u32]>,
+    /// Positions ordered by (address, port), where that is another order and was asked for.
+    placed: OnceLock<Box<[u32]>>,
     /// When each one that drains is gone.
     drains_until: Box<[Option<Instant>]>,
     /// Each one's number in the order of registration, ascending; empty: its position.
@@ -217,6 +220,7 @@ impl Members {
             + size_of_val(&*self.zone_of)
             + size_of_val(&*self.id_ends)
             + size_of_val(&*self.sorted)
+            + self.placed.get().map_or(0, |placed| size_of_val(&**placed))
             + size_of_val(&*self.drains_until)
             + size_of_val(&*self.serials)
     }
@@ -299,6 +303,23 @@ impl Members {
     /// Positions ordered by identity, for merging with another list.
     pub(super) const fn sorted(&self) -> &[u32] {
         &self.sorted
+    }
+
+    /// The positions of all members at this address (and traffic port), whatever their ids. O(log
+    /// n); where ids were given, the first time O(n log n).
+    pub(super) fn placed(&self, address: IpAddr, port: Option<u16>) -> &[u32] {
+        let place = |position: u32| identity::identity(None, self.endpoints[position as usize]);
+        let placed = if self.has_ids() {
+            let sort = || sorted_positions(position_u32(self.len()), |p| place(position_u32(p)));
+            self.placed.get_or_init(sort)
+        } else {
+            &self.sorted
+        };
+        let (first, last) = (port.unwrap_or(0), port.unwrap_or(u16::MAX));
+        let id = Id::address(address);
+        let from = placed.partition_point(|&position| place(position) < (id, first));
+        let count = placed[from..].partition_point(|&position| place(position) <= (id, last));
+        &placed[from..from + count]
     }
 
     /// What a target is known by within its group: its id and traffic port.
