@@ -288,8 +288,9 @@ impl Collector {
             };
             let shows = |group, position| shown_state(group, position, verdict.observed);
             let state = shows(group, position);
-            // The registry alone can change what is shown: deregistered, weight 0, checks off.
-            if old.home(target).is_some_and(|(old, before)| shows(old, before) != state) {
+            // The registry alone can change what is shown: registered with a leader that is known,
+            // deregistered, weight 0, checks off.
+            if old.home(target).is_none_or(|(old, before)| shows(old, before) != state) {
                 self.table.restamp(target, now.into());
             }
             sets.set_state(position, None, Some(state));

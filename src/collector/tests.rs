@@ -1,5 +1,7 @@
 //! The collector against workers that are played by hand.
 
+mod model;
+
 use super::*;
 use crate::config::{
     AlibabaConfig, ApiConfig, AwsConfig, Backend, Config, EngineConfig, GroupConfig, HealthCheck,

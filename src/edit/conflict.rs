@@ -1,9 +1,10 @@
 //! What a new configuration must not take away from, or have in common with, what the API made.
 
 use super::Kind;
-use crate::config::{Config, Source};
+use crate::config::{Config, ListenerConfig, Source};
+use crate::limits::{GROUPS_MAX, LISTENERS_MAX, LOAD_BALANCERS_MAX};
 use crate::registry::Registry;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Why `config` cannot stand beside what the API made of `registry`; one line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +32,31 @@ pub enum Conflict {
         name: String,
         /// Who needs it.
         listener: String,
+    },
+    /// Listeners of both would have one port.
+    #[error(
+        "listener '{listener}' has port {port} of load balancer '{load_balancer}', which listener \
+         '{other}', made through the API, has; choose another port, or delete that listener"
+    )]
+    PortTaken {
+        /// The listener of the file.
+        listener: String,
+        /// That of the API.
+        other: String,
+        /// Name of their load balancer.
+        load_balancer: String,
+        /// The port.
+        port: u16,
+    },
+    /// There would be too many objects of a kind.
+    #[error("{count} {what} with those of the API, at most {limit} are possible; list fewer")]
+    TooManyObjects {
+        /// Of what: `groups`.
+        what: &'static str,
+        /// How many there are in both.
+        count: usize,
+        /// How many there may be.
+        limit: usize,
     },
     /// There would be too many.
     #[error(
@@ -70,7 +96,28 @@ impl Conflict {
         let balancer_names = config.load_balancers.iter().map(|lb| &lb.name);
         let balancer_names = balancer_names.chain(balancers.map(|lb| &lb.name));
         let balancer_names: HashSet<_> = balancer_names.collect();
+        let port = |listener: &ListenerConfig| (listener.load_balancer.clone(), listener.port);
+        let ports: HashMap<_, _> = config.listeners.iter().map(|l| (port(l), &l.name)).collect();
+        let balancers = registry.load_balancers.iter().filter(|lb| of_api(lb.origin.source));
+        for (what, of_file, of_api, limit) in [
+            ("groups", config.groups.len(), groups.len(), GROUPS_MAX),
+            ("load balancers", config.load_balancers.len(), balancers.count(), LOAD_BALANCERS_MAX),
+            ("listeners", config.listeners.len(), listeners.clone().count(), LISTENERS_MAX),
+        ] {
+            let count = of_file + of_api;
+            if count > limit {
+                return Err(Self::TooManyObjects { what, count, limit });
+            }
+        }
         for listener in listeners {
+            if let Some(&of_file) = ports.get(&port(listener)) {
+                return Err(Self::PortTaken {
+                    listener: of_file.clone(),
+                    other: listener.name.clone(),
+                    load_balancer: listener.load_balancer.clone(),
+                    port: listener.port,
+                });
+            }
             let needed = |kind, name: &String| {
                 Err(Self::Needed { kind, name: name.clone(), listener: listener.name.clone() })
             };

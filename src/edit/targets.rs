@@ -4,7 +4,7 @@ use super::judge::{Case, Judged};
 use super::{EditError, Mark, Unknown};
 use crate::config::{TargetConfig, TargetName};
 use crate::registry::{Group, Members};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 pub(super) fn register(
     case: Case<'_>,
@@ -47,15 +47,22 @@ pub(super) fn deregister(
 ) -> Result<Judged, EditError> {
     let (place, group) = case.group(group)?;
     let mut leaving = BTreeSet::new();
+    // A name without a port may mean very many, and may come very often, in many spellings.
+    let mut seen = HashSet::new();
     for target in targets {
         let found = positions(&group.members, target);
-        if found.is_empty() && unknown == Unknown::Refuse {
-            return Err(unknown_target(group, target));
+        let Some(first) = found.first() else {
+            match unknown {
+                Unknown::Refuse => return Err(unknown_target(group, target)),
+                Unknown::Ignore => continue,
+            }
+        };
+        if !seen.insert((first, found.len())) {
+            continue;
         }
         // Who drains already has been deregistered: asking again is no error.
-        leaving.extend(
-            found.into_iter().filter(|&at| group.members.drains_until(at as usize).is_none()),
-        );
+        let drains = |at: u32| group.members.drains_until(at as usize).is_some();
+        leaving.extend(found.iter().copied().filter(|&at| !drains(at)));
     }
     if leaving.is_empty() {
         return Ok(case.unchanged());
@@ -71,12 +78,12 @@ pub(super) fn mark(case: Case<'_>, group: &str, marks: &[Mark]) -> Result<Judged
     let members = &group.members;
     let mut marked: BTreeMap<u32, TargetConfig> = BTreeMap::new();
     for Mark { target, lifecycle, weight } in marks {
-        let mut found = positions(members, target);
-        found.retain(|&at| members.drains_until(at as usize).is_none());
-        if found.is_empty() {
+        let registered = |&&at: &&u32| members.drains_until(at as usize).is_none();
+        let mut found = positions(members, target).iter().filter(registered).peekable();
+        if found.peek().is_none() {
             return Err(unknown_target(group, target));
         }
-        for at in found {
+        for &at in found {
             let config = marked.entry(at).or_insert_with(|| members.config(at as usize));
             config.lifecycle = lifecycle.unwrap_or(config.lifecycle);
             config.weight = weight.or(config.weight);
@@ -91,16 +98,14 @@ pub(super) fn mark(case: Case<'_>, group: &str, marks: &[Mark]) -> Result<Judged
     Ok(case.edit_targets(place, &targets, &[], touched))
 }
 
-/// The positions of all members that `name` means.
-fn positions(members: &Members, name: &TargetName) -> Vec<u32> {
-    match name.port {
-        None => members.find_all(&name.id).to_vec(),
-        Some(port) => {
-            let found = members.find(&name.id, Some(port));
-            // Positions are below 2^32: `limits::TARGETS_MAX`.
-            found.and_then(|position| u32::try_from(position).ok()).into_iter().collect()
-        }
-    }
+/// The positions of all members that `name` means, by port.
+fn positions<'a>(members: &'a Members, name: &TargetName) -> &'a [u32] {
+    let named = members.find_all(&name.id);
+    let Some(port) = name.port else { return named };
+    let port_of = |&position: &u32| members.endpoints[position as usize].port();
+    let from = named.partition_point(|position| port_of(position) < port);
+    let count = usize::from(named.get(from).map(port_of) == Some(port));
+    &named[from..from + count]
 }
 
 fn unknown_target(group: &Group, name: &TargetName) -> EditError {

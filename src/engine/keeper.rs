@@ -25,7 +25,7 @@ use crate::table::StateTable;
 use crate::time::{Instant, monotonic, wall_ms};
 use arc_swap::ArcSwapOption;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
@@ -130,12 +130,19 @@ impl Keeper {
     /// The first worker whose world broke.
     pub(super) fn run(mut self, requests: &Receiver<Request>) -> Result<(), EngineError> {
         let mut next = None;
+        let mut look_at = monotonic() + LOOK_EVERY;
         while self.stopping.get().is_none() && self.engine.ended().is_none() {
             self.expire();
-            let request = next.take().map_or_else(|| requests.recv_timeout(self.patience()), Ok);
+            // However many requests there are: a changed file is not left waiting for a pause.
+            if monotonic() >= look_at {
+                self.look();
+                look_at = monotonic() + LOOK_EVERY;
+            }
+            let wait = |_| requests.recv_timeout(self.patience(look_at));
+            let request = next.take().ok_or(()).or_else(wait);
             match request {
                 Ok(Request::Edit(first)) => {
-                    let (batch, other) = edits::batch(first, requests);
+                    let (batch, other) = edits::batch(first, requests, self.registry.homes.len());
                     self.edit(batch);
                     next = other;
                 }
@@ -143,7 +150,7 @@ impl Keeper {
                     // Whoever asked may be gone; the reload holds all the same.
                     let _ = answer.send(self.reload(force));
                 }
-                Err(RecvTimeoutError::Timeout) => self.look(),
+                Err(RecvTimeoutError::Timeout) => {}
                 Ok(Request::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             }
         }
@@ -154,9 +161,9 @@ impl Keeper {
     }
 
     /// How long nothing need be done unless somebody asks.
-    fn patience(&self) -> Duration {
-        let drain_end = self.registry.drain_end.map(|end| end.since(monotonic()));
-        drain_end.map_or(LOOK_EVERY, |left| left.min(LOOK_EVERY))
+    fn patience(&self, look_at: Instant) -> Duration {
+        let next = self.registry.drain_end.map_or(look_at, |end| end.min(look_at));
+        next.since(monotonic())
     }
 
     /// Lets go of the targets whose draining is over.
@@ -238,12 +245,14 @@ impl Keeper {
         self.goes_on()?;
         let invalid = |conflict: Conflict| ReloadError::Invalid(conflict.to_string());
         Conflict::check(&config, &self.registry).map_err(invalid)?;
-        self.judge.targets_max = config.engine.max_targets;
         if !force {
             mass_removal(&self.registry, &config)
                 .map_err(|refusal| ReloadError::MassRemoval(refusal.to_string()))?;
         }
-        self.take(config, First::Soon(0))
+        let targets_max = config.engine.max_targets;
+        let done = self.take(config, First::Soon(0))?;
+        self.judge.targets_max = targets_max;
+        Ok(done)
     }
 
     /// Builds the next registry, installs it, and tells the workers.
@@ -291,10 +300,16 @@ impl Keeper {
     }
 
     fn tell(&self, mut change: Change, first: First) {
+        // New settings restart the streak (DESIGN 3.1). At the start all are new, and the streaks
+        // are those that the snapshot remembers.
+        let is_start = matches!(first, First::Spread);
+        let recipes = change.recipes.iter().filter(|_| !is_start);
+        let renewed: HashSet<_> = recipes.map(|&(group, _)| group).collect();
         for target in &mut change.add {
             // The table knows what a target was before it came to this owner, if it was anything.
             let known = self.table.read(target.target);
-            let streak = known.last.map_or(0, |last| last.streak);
+            let last = known.last.filter(|_| !renewed.contains(&target.group));
+            let streak = last.map_or(0, |last| last.streak);
             target.health = Health::resumed(known.verdict.observed, streak);
         }
         let first = match first {
@@ -339,6 +354,36 @@ mod tests {
         std::thread::spawn(move || collector.run(&batches, &spares, &orders));
         let judge = Judge { file: String::new(), targets_max: 10 };
         Keeper::new(engine, table, commands, judge, None, Arc::default(), Stopping::default())
+    }
+
+    #[test]
+    fn a_changed_targets_file_is_taken_however_many_edits_come() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, list) = (dir.path().join("ringcheck.toml"), dir.path().join("list"));
+        let check = "[group.health_check]\ninterval = \"24h\"";
+        let group = "[[group]]\nname = \"g\"\nrules = \"free\"\ntargets_file = \"list\"";
+        std::fs::write(&file, format!("{group}\n{check}\n")).unwrap();
+        std::fs::write(&list, "127.0.0.1:1\n").unwrap();
+        let mut keeper = keeper();
+        keeper.file = Some(file.clone());
+        keeper.start(config::load(&file).unwrap(), Store::memory(), None).unwrap();
+        let (table, stopping) = (Arc::clone(&keeper.table), Arc::clone(&keeper.stopping));
+        let (requests, asked) = bounded(1);
+        let thread = std::thread::spawn(move || keeper.run(&asked));
+        std::fs::write(&list, "127.0.0.1:1\n127.0.0.2:1\n").unwrap();
+        let later = SystemTime::UNIX_EPOCH + Duration::from_secs(9);
+        std::fs::File::options().append(true).open(&list).unwrap().set_modified(later).unwrap();
+        let give_up = monotonic() + Duration::from_secs(20);
+        while table.view().registry.target_count() < 2 {
+            assert!(monotonic() < give_up, "nobody looked at the file");
+            let (answer, answered) = oneshot::channel();
+            let edit = crate::edit::Edit::DeleteGroup { group: "none".to_owned() };
+            requests.send(Request::Edit(EditRequest { edit, answer })).unwrap();
+            assert!(answered.blocking_recv().unwrap().is_err());
+        }
+        stopping.get_or_init(monotonic);
+        drop(requests);
+        thread.join().unwrap().unwrap();
     }
 
     fn config(first: u32, count: u32) -> Config {

@@ -7,7 +7,7 @@ use super::{
     assert_ids_stay, assert_twins, carry_out, config, group, listener, load_balancer, probed, prop,
     prop_assert_eq, prop_oneof, proptest, target, targets,
 };
-use ringcheck::config::{Source, TargetName};
+use ringcheck::config::{ListenerConfig, Source, TargetName};
 use ringcheck::edit::{Conflict, Edit, EditError, Judge, Kind, Mark, Touched, Unknown};
 
 const TARGETS_MAX: usize = 25;
@@ -379,9 +379,62 @@ fn a_reload_leaves_what_the_api_made_and_takes_nothing_from_it() {
     assert!(conflict(&without).contains("needs load balancer 'edge', which is not in the file"));
     let twice = Config { groups: vec![group("file", vec![]), group("a", vec![])], ..file.clone() };
     assert!(conflict(&twice).starts_with("group 'a' of the file exists already"));
+    let mut same_port = file.clone();
+    same_port.listeners = vec![ListenerConfig {
+        name: "mine".to_owned(),
+        id: "lsn-mine".to_owned(),
+        ..listener("edge", &["file"])
+    }];
+    let port = same_port.listeners[0].port;
+    assert!(
+        conflict(&same_port).starts_with(&format!(
+            "listener 'mine' has port {port} of load balancer 'edge', which"
+        ))
+    );
     let mut full = file.clone();
     full.engine.max_targets = 1;
     assert!(conflict(&full).starts_with("2 targets with those of the API"));
+}
+
+/// 65,535 ports of one address, named 100,000 times without a port: hours, if each name cost all of
+/// them.
+#[test]
+fn a_name_that_comes_often_costs_little_and_counts_once() {
+    let judge = Judge { targets_max: 100_000, ..judge() };
+    let mut ids = IdAllocator::default();
+    let create = Edit::CreateGroup(Box::new(made("a", Source::Native)));
+    let (registry, _) = done(&Registry::default(), &mut ids, create);
+    let targets = (1..=u16::MAX).map(|port| target(0, port)).collect();
+    let register = Edit::Register { group: "a".to_owned(), targets };
+    let step = judge.judge(&registry, register, &mut ids, NOW).unwrap().step.unwrap();
+    let targets = (0..100_000).map(|_| named(0, None)).chain([named(0, Some(7))]).collect();
+    let edit = Edit::Deregister { group: "a".to_owned(), targets, unknown: Unknown::Refuse };
+    let judged = judge.judge(&step.registry, edit, &mut ids, NOW).unwrap();
+    assert_eq!(judged.done.changed, usize::from(u16::MAX));
+}
+
+/// A group whose check becomes that of another does not bring that one what its own check found.
+#[test]
+fn who_was_probed_by_another_health_check_follows() {
+    let mut ids = IdAllocator::default();
+    let slow = |name: &str, seconds| {
+        let mut group = made(name, Source::Native);
+        group.health_check.interval = Duration::from_secs(seconds);
+        group
+    };
+    let mut registry = Registry::default();
+    for (name, seconds) in [("a", 1), ("b", 2)] {
+        let create = Edit::CreateGroup(Box::new(slow(name, seconds)));
+        (registry, _) = done(&registry, &mut ids, create);
+        let register = Edit::Register { group: name.to_owned(), targets: targets(2) };
+        (registry, _) = done(&registry, &mut ids, register);
+    }
+    let based_on = registry.group("a").unwrap().changed;
+    let change = Edit::ChangeGroup { group: Box::new(slow("a", 2)), based_on };
+    let (registry, _) = done(&registry, &mut ids, change);
+    let [a, b] = ["a", "b"].map(|name| registry.group(name).unwrap().members.targets.to_vec());
+    assert_eq!([registry.twins.leader(a[0]), registry.twins.leader(b[0])], [Some(b[0]), None]);
+    assert_eq!(registry.twins.followers(b[1]), &a[1..]);
 }
 
 #[test]
