@@ -7,6 +7,7 @@
 
 use super::peer::Peer;
 use super::refusal;
+use super::unread::Unread;
 use crate::access::{Change, Claim, Guard, Head, KeyFile, Keys, Refusal, Refused, check_origin};
 use crate::limits::{API_BODIES_BYTES_MAX, API_FORM_BYTES_MAX, API_STALL_MAX};
 use crate::time::Instant;
@@ -16,18 +17,14 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Request};
 use axum::response::Response;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::Bytes;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 /// What one permit for bodies stands for.
 const PERMIT_BYTES: usize = 1_024;
-/// A refused client that still sends is listened to for so long and so much, so that it reads why.
-const DRAIN_TIME: Duration = Duration::from_secs(1);
-const DRAIN_BYTES: usize = 1_024 * 1_024;
 
 /// A TCP listener on loopback, and who guards it.
 #[derive(Debug)]
@@ -63,10 +60,7 @@ pub(super) struct Gate {
 
 impl Gate {
     /// The request with its whole body and its key's id as [`Peer`]; or the answer to it.
-    pub(super) async fn admit(
-        &self,
-        request: Request<Incoming>,
-    ) -> Result<Request<Body>, Response> {
+    pub(super) async fn admit(&self, request: Request<Unread>) -> Result<Request<Body>, Response> {
         let (mut parts, body) = request.into_parts();
         match self.judge(&parts, body).await {
             Ok((key, body)) => {
@@ -81,7 +75,7 @@ impl Gate {
         }
     }
 
-    async fn judge(&self, parts: &Parts, mut body: Incoming) -> Result<(Arc<str>, Bytes), Refused> {
+    async fn judge(&self, parts: &Parts, mut body: Unread) -> Result<(Arc<str>, Bytes), Refused> {
         let headers: Vec<(&str, &[u8])> =
             parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         let head = Head {
@@ -101,16 +95,12 @@ impl Gate {
             }
             Err(refused) => Err(refused),
         };
-        let verified = read.and_then(|(claim, (body, _room))| {
+        read.and_then(|(claim, (body, _room))| {
             let verify =
                 |guard: &mut Guard, keys: &Keys, now| guard.verify(claim, &head, &body, keys, now);
             let key = self.guard(verify)?;
             Ok((key.into(), body))
-        });
-        if verified.is_err() {
-            drain(body).await;
-        }
-        verified
+        })
     }
 
     /// Asks the guard, with keys that are not older than a second.
@@ -135,7 +125,7 @@ impl Gate {
         &self,
         claim: &Claim<'_>,
         headers: &HeaderMap,
-        body: &mut Incoming,
+        body: &mut Unread,
     ) -> Result<(Bytes, Option<SemaphorePermit<'_>>), Refusal> {
         let bytes_max = claim.body_bytes_max();
         let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
@@ -162,13 +152,4 @@ impl Gate {
         })?;
         Ok((read.to_bytes(), room))
     }
-}
-
-/// Takes some of what a refused client still sends: a connection that is closed in the middle of it
-/// would be reset, and the client would not read the answer.
-async fn drain(body: Incoming) {
-    let mut body = Limited::new(body, DRAIN_BYTES);
-    let rest = async { while let Some(Ok(_)) = body.frame().await {} };
-    // Whoever sends for longer does without.
-    let _ = timeout(DRAIN_TIME, rest).await;
 }

@@ -25,6 +25,7 @@ mod refusal;
 mod reload;
 mod server;
 mod stream;
+mod unread;
 mod vendor;
 mod xml;
 

@@ -7,6 +7,7 @@
 use super::door::{Door, Gate};
 use super::error::ApiError;
 use super::peer::{Peer, Stopping};
+use super::unread::Unread;
 use super::{ApiState, router, stream::ClientStream};
 use crate::limits::{
     API_CONNECTIONS_MAX, API_HEAD_BYTES_MAX, API_SEND_BUFFER_BYTES, API_STALL_MAX, STOP_GRACE,
@@ -160,7 +161,7 @@ where
     let stopping = Stopping(stopped.clone());
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(stopping.clone());
-        answer(router.clone(), way.clone(), request)
+        answer(router.clone(), way.clone(), request.map(Unread::new))
     });
     let stream = TokioIo::new(ClientStream::new(stream, API_STALL_MAX));
     let connection = http1::Builder::new()
@@ -185,7 +186,7 @@ where
 async fn answer(
     router: Router,
     way: Way,
-    mut request: Request<Incoming>,
+    mut request: Request<Unread>,
 ) -> Result<Response, Infallible> {
     let router = TowerToHyperService::new(router);
     match way {

@@ -210,6 +210,13 @@ async fn bodies_are_bounded_and_those_of_strangers_more_so() {
     let form = "Content-Type: application/x-www-form-urlencoded\r\n";
     let answer = it.send(&it.post("/", &body).whole(form)).await;
     assert_eq!(aws(&answer), said(413, "RequestEntityTooLarge"));
+    // Who sends everything before it reads learns why all the same.
+    let mut stream = TcpStream::connect(it.address).await.unwrap();
+    let body = vec![b'a'; API_BODY_BYTES_MAX];
+    stream.write_all(&it.post("/", &body).whole(form)).await.unwrap();
+    let mut answer = [0; 4_096];
+    let read = stream.read(&mut answer).await.unwrap();
+    assert_eq!(aws(&Answer::parse(&answer[..read])), said(413, "RequestEntityTooLarge"));
 }
 
 #[tokio::test(start_paused = true)]

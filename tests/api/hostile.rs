@@ -169,6 +169,38 @@ async fn bodies_are_bounded_strict_and_optional() {
     assert_eq!(world.reloads.forced.lock().unwrap().len(), 3);
 }
 
+/// Most HTTP clients send all of a request before they look for the answer.
+#[tokio::test]
+async fn who_sends_everything_first_reads_why_it_was_refused() {
+    let world = World::start();
+    let mut stream = world.connect().await;
+    let body = vec![b'a'; API_BODY_BYTES_MAX + 1];
+    for (method, path, less, status) in [
+        ("POST", "/v1/reload", 0, 413),
+        ("POST", "/", 0, 413),
+        ("POST", "/v1/nothing", 1, 404),
+        ("PUT", "/healthz", 1, 405),
+    ] {
+        let body = &body[less..];
+        let length = body.len();
+        let head =
+            format!("{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(body).await.unwrap();
+        // All of a small answer is there at once.
+        let mut answer = [0; 4_096];
+        let read = stream.read(&mut answer).await.unwrap();
+        assert_eq!(Answer::parse(&answer[..read]).status, status, "{method} {path}");
+    }
+    // Nobody listens for ever.
+    let head = "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let closed = timeout(Duration::from_secs(20), stream.read_to_end(&mut answer)).await;
+    closed.unwrap().unwrap();
+    assert_eq!(Answer::parse(&answer).status, 413);
+}
+
 #[tokio::test]
 async fn pipelined_requests_are_answered_in_order() {
     let world = World::start();

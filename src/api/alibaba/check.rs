@@ -151,7 +151,19 @@ fn codes(matcher: &Matcher) -> Value {
     classes.map(|(_, class)| class).collect()
 }
 
-/// Seconds, at least one: groups of other rule sets can be checked more often.
+/// Whole seconds, as all that Alibaba knows; groups of other rule sets can have finer settings,
+/// which are rounded up.
 fn whole_seconds(duration: Duration) -> u64 {
-    duration.as_secs().max(1)
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_finer_than_seconds_is_rounded_up() {
+        let shown = [0, 1, 999, 1_000, 1_001, 1_500, 50_000].map(Duration::from_millis);
+        assert_eq!(shown.map(whole_seconds), [0, 1, 1, 1, 2, 2, 50]);
+    }
 }
