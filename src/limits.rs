@@ -89,6 +89,9 @@ pub const CLIENT_TOKENS_MAX: usize = 1_024;
 pub const API_TARGETS_MAX: usize = 100_000;
 /// Connections of the API at once; the next one gets a 503.
 pub const API_CONNECTIONS_MAX: usize = 1_024;
+/// How often a change of a group is made anew because another came in between: of clients that
+/// change the same group at once, one at least gets through each time.
+pub const API_CHANGE_TRIES: usize = 128;
 /// Longest time for a request's head to come, and longest pause of a client that reads an answer.
 pub const API_STALL_MAX: Duration = Duration::from_secs(30);
 /// Bytes that the kernel holds for a client that does not read. Small, because the kernel takes

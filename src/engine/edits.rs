@@ -28,10 +28,16 @@ pub(super) struct EditRequest {
     pub(super) answer: oneshot::Sender<Result<Done, EditError>>,
 }
 
-/// An edit that was judged, and is to be made durable and installed.
-struct Ready {
+/// An edit that was judged.
+struct Judged {
     answer: oneshot::Sender<Result<Done, EditError>>,
-    done: Done,
+    result: Result<Done, EditError>,
+    /// What is to be made durable and installed, if it changes anything.
+    ready: Option<Ready>,
+}
+
+/// The registry with an edit.
+struct Ready {
     step: Step,
     /// As they are with it.
     ids: IdAllocator,
@@ -60,42 +66,48 @@ impl Keeper {
     /// Carries edits out, and answers each.
     pub(super) fn edit(&mut self, batch: Vec<EditRequest>) {
         self.ids.release(self.table.taken_up_revision());
-        let ready = self.judge_all(batch);
-        if ready.is_empty() {
-            return;
-        }
+        let mut judged = self.judge_all(batch);
         let now = keeper::now();
-        let ops = ready.iter().flat_map(|ready| persist::ops(&ready.step, now)).collect();
-        if let Err(error) = self.store.commit(ops) {
+        let steps = judged.iter().filter_map(|judged| judged.ready.as_ref());
+        let ops: Vec<_> = steps.flat_map(|ready| persist::ops(&ready.step, now)).collect();
+        if let Some(first) = judged.iter().position(|judged| judged.ready.is_some())
+            && let Err(error) = self.store.commit(ops)
+        {
             tracing::error!(%error, "changes asked for over the API are refused");
-            let refuse =
-                |Ready { answer, .. }| answer.send(Err(EditError::Store(error.to_string())));
-            return ready.into_iter().map(refuse).for_each(drop);
+            // Those behind the first change were judged as if it were made.
+            for Judged { result, ready, .. } in &mut judged[first..] {
+                (*result, *ready) = (Err(EditError::Store(error.to_string())), None);
+            }
         }
-        for Ready { answer, done, step, ids } in ready {
-            let result = self.adopt(step.registry, ids, step.change, First::Soon(0));
-            // What is durable and could not be installed, because the daemon is stopping, holds
-            // from the next start.
-            let result = result.map_err(|error| EditError::Unavailable(error.to_string()));
+        for Judged { answer, mut result, ready } in judged {
+            if let Some(Ready { step, ids }) = ready
+                && let Err(error) = self.adopt(step.registry, ids, step.change, First::Soon(0))
+            {
+                // What is durable and could not be installed, because the daemon is stopping,
+                // holds from the next start.
+                result = Err(EditError::Unavailable(error.to_string()));
+            }
             // Whoever asked may be gone; the edit holds all the same.
-            let _ = answer.send(result.map(|()| done));
+            let _ = answer.send(result);
         }
     }
 
-    /// Judges edits, each on top of those before it. Answers those that cannot be, and those that
-    /// change nothing.
-    fn judge_all(&self, batch: Vec<EditRequest>) -> Vec<Ready> {
-        let mut ready: Vec<Ready> = Vec::new();
+    /// Judges edits, each on top of those before it. None is answered yet, not even one that is
+    /// refused or changes nothing: that it exists already, say, is true only once what it stands on
+    /// is durable and can be seen.
+    fn judge_all(&self, batch: Vec<EditRequest>) -> Vec<Judged> {
+        let mut all: Vec<Judged> = Vec::with_capacity(batch.len());
         for EditRequest { edit, answer } in batch {
-            let (registry, ids) =
-                ready.last().map_or((&self.registry, &self.ids), |r| (&r.step.registry, &r.ids));
-            match self.judge_one(registry, ids.clone(), edit) {
-                Ok((done, None)) => drop(answer.send(Ok(done))),
-                Ok((done, Some((step, ids)))) => ready.push(Ready { answer, done, step, ids }),
-                Err(error) => drop(answer.send(Err(error))),
-            }
+            let last = all.iter().rev().find_map(|judged| judged.ready.as_ref());
+            let (registry, ids) = last
+                .map_or((&self.registry, &self.ids), |ready| (&ready.step.registry, &ready.ids));
+            let (result, ready) = match self.judge_one(registry, ids.clone(), edit) {
+                Ok((done, ready)) => (Ok(done), ready),
+                Err(error) => (Err(error), None),
+            };
+            all.push(Judged { answer, result, ready });
         }
-        ready
+        all
     }
 
     fn judge_one(
@@ -103,13 +115,13 @@ impl Keeper {
         registry: &Arc<Registry>,
         mut ids: IdAllocator,
         edit: Edit,
-    ) -> Result<(Done, Option<(Step, IdAllocator)>), EditError> {
+    ) -> Result<(Done, Option<Ready>), EditError> {
         let judged = self.judge.judge(registry, edit, &mut ids, monotonic())?;
         let Some(step) = judged.step else { return Ok((judged.done, None)) };
         if step.registry.homes.len() > self.table.capacity() {
             let what = "too many targets drain; try again when some of them are gone";
             return Err(EditError::Unavailable(what.to_owned()));
         }
-        Ok((judged.done, Some((step, ids))))
+        Ok((judged.done, Some(Ready { step, ids })))
     }
 }

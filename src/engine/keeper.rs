@@ -339,7 +339,10 @@ fn changed_at(file: &PathBuf) -> Option<SystemTime> {
 mod tests {
     use super::*;
     use crate::collector::Collector;
+    use crate::config::{GroupConfig, GroupSpec, Origin, Source};
+    use crate::edit::{Done, Edit, EditError};
     use crate::engine::Plan;
+    use crate::store::{Database, EventRow, Feed};
     use crate::worker::{Keep, Options};
 
     /// A keeper of a table with ten places, with a worker that has nothing to do.
@@ -414,6 +417,70 @@ mod tests {
         let mut ids = keeper.registry.groups[0].members.targets.to_vec();
         ids.sort_unstable();
         assert!(ids.iter().map(|id| id.0).eq(0..9), "{ids:?}");
+        keeper.engine.stop().unwrap();
+    }
+
+    /// No transitions.
+    struct Silence;
+
+    impl Feed for Silence {
+        fn since(&mut self, _seq: u64, _limit: usize) -> Vec<EventRow> {
+            Vec::new()
+        }
+
+        fn newest(&self) -> u64 {
+            0
+        }
+
+        fn now_ms(&self) -> i64 {
+            0
+        }
+    }
+
+    fn group(name: &str) -> GroupConfig {
+        let origin = Origin { source: Source::Native, ..Origin::default() };
+        GroupSpec::default().build(name, name.to_owned(), origin).unwrap()
+    }
+
+    /// What came of these edits, which came in together.
+    fn results(keeper: &mut Keeper, edits: Vec<Edit>) -> Vec<Result<Done, EditError>> {
+        let ask = |edit| {
+            let (answer, answered) = oneshot::channel();
+            (EditRequest { edit, answer }, answered)
+        };
+        let (batch, answers): (Vec<_>, Vec<_>) = edits.into_iter().map(ask).unzip();
+        keeper.edit(batch);
+        answers.into_iter().map(|answer| answer.blocking_recv().unwrap()).collect()
+    }
+
+    #[test]
+    fn an_edit_stands_and_falls_with_those_before_it() {
+        let mut keeper = keeper();
+        keeper.start(config(1, 1), Store::memory(), None).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let (database, _) = Database::open(dir.path()).unwrap();
+        let (store, thread) = Store::start(database, 0, Box::new(Silence)).unwrap();
+        thread.stop();
+        keeper.store = store;
+
+        let create = |name: &str| Edit::CreateGroup(Box::new(group(name)));
+        let delete = |name: &str| Edit::DeleteGroup { group: name.to_owned() };
+        let edits = || vec![delete("a"), create("a"), create("a"), delete("a"), delete("a")];
+        // That it exists, or is gone again, would be true only if the first one were kept.
+        let failed = results(&mut keeper, edits());
+        assert!(matches!(failed[0], Err(EditError::Unknown { .. })), "{failed:?}");
+        let is_store =
+            |result: &Result<Done, EditError>| matches!(result, Err(EditError::Store(_)));
+        assert!(failed[1..].iter().all(is_store), "{failed:?}");
+        assert_eq!(keeper.registry.groups.len(), 1);
+
+        keeper.store = Store::memory();
+        let done = results(&mut keeper, edits());
+        assert!(matches!(done[0], Err(EditError::Unknown { .. })), "{done:?}");
+        assert!(matches!(done[2], Err(EditError::Exists { .. })), "{done:?}");
+        assert!(matches!(done[4], Err(EditError::Unknown { .. })), "{done:?}");
+        assert!(done[1].is_ok() && done[3].is_ok(), "{done:?}");
+        assert_eq!(keeper.registry.groups.len(), 1);
         keeper.engine.stop().unwrap();
     }
 }

@@ -9,9 +9,10 @@ use super::error::AlibabaError;
 use super::objects::{self, IN_LISTINGS, attribute, attribute_or, is_asked_for, keep};
 use super::page::{self, Asked};
 use super::request::Request;
-use super::{Call, TRIES, check, ids};
+use super::{Call, check, ids};
 use crate::config::{GroupConfig, Origin, Rules};
 use crate::edit::{Edit, EditError};
+use crate::limits::API_CHANGE_TRIES;
 use crate::registry::Group;
 use crate::table::{GroupSets, ShownState, View};
 use serde_json::{Value, json};
@@ -80,7 +81,7 @@ pub(super) async fn update(call: &Call, mut request: Request) -> Result<Content,
     let spec = check::spec(&mut request)?;
     let mut given = Origin::default();
     settings(&mut request, &mut given)?;
-    for _ in 0..TRIES {
+    for _ in 0..API_CHANGE_TRIES {
         let view = call.view();
         let (group, _) = objects::group(&view, &id)?;
         let mut next = group.config.clone();

@@ -43,8 +43,6 @@ pub(super) const VERSION: &str = "2022-04-30";
 /// The header that names the action; a request that has it is for this dialect.
 pub(super) const ACTION_HEADER: &str = "x-acs-action";
 const VERSION_HEADER: &str = "x-acs-version";
-/// Times that a change is tried again because somebody else changed the same object meanwhile.
-const TRIES: usize = 8;
 /// Characters of a ClientToken at most.
 const TOKEN_CHARS_MAX: usize = 64;
 

@@ -4,9 +4,10 @@ use super::error::AwsError;
 use super::group_form::{self, IP_ADDRESS_TYPE, PROTOCOL, TARGET_TYPE, VPC_ID, VPC_ID_DEFAULT};
 use super::page::{Page, write_marker};
 use super::request::Members;
-use super::{Attributes, Call, Content, TRIES, check, crop, find, fresh_hex, names, tags};
+use super::{Attributes, Call, Content, check, crop, find, fresh_hex, names, tags};
 use crate::config::{AwsConfig, GroupConfig, HealthCheckSpec, ListenerConfig, Origin, Source};
 use crate::edit::{Edit, EditError};
+use crate::limits::API_CHANGE_TRIES;
 use crate::registry::{Group, Registry};
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,7 +70,7 @@ pub(super) async fn change_group(
     change: impl Fn(&mut GroupConfig) -> Result<(), AwsError>,
 ) -> Result<GroupConfig, AwsError> {
     let mut stale = EditError::Stale;
-    for _ in 0..TRIES {
+    for _ in 0..API_CHANGE_TRIES {
         let (mut group, based_on) = settings(&call.view().registry, arn)?;
         change(&mut group)?;
         let (name, next) = (group.name.clone(), group.clone());

@@ -44,8 +44,6 @@ use uuid::Uuid;
 const NAMESPACE: &str = "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/";
 const VERSION: &str = "2015-12-01";
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
-/// Times that a change is tried again because somebody else changed the same object meanwhile.
-const TRIES: usize = 8;
 
 /// All calls.
 const ACTIONS: [&str; 20] = [

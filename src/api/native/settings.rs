@@ -14,6 +14,7 @@ use crate::api::query::{Query, crop};
 use crate::api::{ApiState, Chosen};
 use crate::config::{GroupConfig, GroupSpec, Origin, Source, Violation, derived_id, from_json};
 use crate::edit::{Edit, EditError};
+use crate::limits::API_CHANGE_TRIES;
 use crate::registry::Group;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
@@ -22,9 +23,6 @@ use serde::Serialize;
 use serde::de::IgnoredAny;
 use std::collections::HashMap;
 use std::sync::Arc;
-
-/// How often a change is made anew where others come in between.
-const TRIES: usize = 16;
 
 /// Makes the group with exactly these settings and the defaults, or gives it them.
 pub(super) async fn put(
@@ -120,7 +118,7 @@ async fn change(
     make: impl Fn(Option<&Group>) -> Result<(Edit, StatusCode), Violation>,
 ) -> Result<Response, ApiError> {
     let mut refused = EditError::Stale;
-    for _ in 0..TRIES {
+    for _ in 0..API_CHANGE_TRIES {
         let view = state.table.view();
         let found = view.group(name).map(|(group, _)| &**group);
         let (edit, status) = make(found).map_err(|violation| {
