@@ -33,18 +33,23 @@ impl Run {
         Self::of(Command::new(RINGCHECK).args(args), input)
     }
 
-    /// Any command. Files, not pipes, so that nobody waits for who reads.
+    /// Any command.
     pub(crate) fn of(command: &mut Command, input: &str) -> Self {
+        Self::within(PATIENCE, command.env_remove("RINGCHECK_SOCKET"), input)
+    }
+
+    /// The same, for as long as this at most. Files, not pipes, so that nobody waits for who reads.
+    pub(crate) fn within(patience: Duration, command: &mut Command, input: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         std::fs::write(path("in"), input).unwrap();
-        command.env_remove("RINGCHECK_SOCKET").env_remove("RUST_LOG");
+        command.env_remove("RUST_LOG");
         command.stdin(Stdio::from(File::open(path("in")).unwrap()));
         command.stdout(File::create(path("out")).unwrap());
         command.stderr(File::create(path("err")).unwrap());
         let began = monotonic();
         let mut child = command.spawn().unwrap();
-        let status = wait_for(PATIENCE, || child.try_wait().unwrap());
+        let status = wait_for(patience, || child.try_wait().unwrap());
         let took = monotonic().since(began);
         let text = |name| std::fs::read_to_string(path(name)).unwrap();
         let Some(status) = status else {
