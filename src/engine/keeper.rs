@@ -380,7 +380,7 @@ mod tests {
         while table.view().registry.target_count() < 2 {
             assert!(monotonic() < give_up, "nobody looked at the file");
             let (answer, answered) = oneshot::channel();
-            let edit = crate::edit::Edit::DeleteGroup { group: "none".to_owned() };
+            let edit = Edit::DeleteGroup { group: "none".to_owned() };
             requests.send(Request::Edit(EditRequest { edit, answer })).unwrap();
             assert!(answered.blocking_recv().unwrap().is_err());
         }

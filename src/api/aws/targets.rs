@@ -119,12 +119,17 @@ fn resolve(
             Arc::clone(zones.entry(zone).or_insert_with_key(|zone| zone.as_str().into()))
         };
         let key = (id.clone().unwrap_or_else(|| address.to_string()), port);
+        // These calls cannot say weight and lifecycle, so a target that is there keeps its own.
+        let members = &group.members;
+        let there = members.find(&key.0, Some(port));
+        let there = there.filter(|&position| members.drains_until(position).is_none());
+        let there = there.map(|position| members.get(position));
         let target = TargetConfig {
             id: id.map(Into::into),
             endpoint: Endpoint::new(address, port),
             zone: zone.map(shared),
-            weight: None,
-            lifecycle: Lifecycle::Running,
+            weight: there.as_ref().map(|there| there.weight),
+            lifecycle: there.map_or(Lifecycle::Running, |there| there.lifecycle),
         };
         let place = *places.entry(key).or_insert(targets.len());
         match targets.get_mut(place) {

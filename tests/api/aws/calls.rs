@@ -326,3 +326,30 @@ async fn trouble_of_the_store_is_service_unavailable_and_never_a_500() {
     *world.refusal.lock().unwrap() = None;
     ok(&world, &form).await;
 }
+
+/// Controllers register their targets again and again, and know nothing of what the operator did.
+#[tokio::test]
+async fn registering_again_keeps_what_these_calls_cannot_say() {
+    let world = World::start();
+    let tg = group(&world, "web2", "").await;
+    let register =
+        format!("Action=RegisterTargets&TargetGroupArn={tg}&Targets.member.1.Id=127.0.0.1");
+    ok(&world, &register).await;
+    let mark = "{\"lifecycle\":\"stopped\",\"weight\":0}";
+    let marked = world.send("PATCH", "/v1/groups/web2/targets/127.0.0.1", mark).await;
+    assert_eq!(marked.status, 200, "{}", marked.text());
+    let zone = "&Targets.member.1.AvailabilityZone=zone-a";
+    ok(&world, &format!("{register}{zone}")).await;
+    let health = format!("Action=DescribeTargetHealth&TargetGroupArn={tg}");
+    let shown = ok(&world, &health).await;
+    assert_eq!(shown.one("Description"), "Target is in the stopped state");
+    assert_eq!(shown.one("AvailabilityZone"), "zone-a");
+    let target = world.get("/v1/groups/web2/targets/127.0.0.1").await.json();
+    assert_eq!(target["weight"], 0);
+    // What was gone comes back as new.
+    ok(&world, &register.replace("RegisterTargets", "DeregisterTargets")).await;
+    ok(&world, &register).await;
+    assert_eq!(ok(&world, &health).await.one("Reason"), "Target.NotInUse");
+    let target = world.get("/v1/groups/web2/targets/127.0.0.1").await.json();
+    assert_eq!(target["weight"], 100);
+}
