@@ -130,6 +130,9 @@ pub const SLEEP_MAX: Duration = Duration::from_millis(100);
 /// Longest time that a stop waits for operations in flight.
 pub const STOP_GRACE: Duration = Duration::from_secs(1);
 
+/// Longest `deregistration_delay` (DESIGN 3.2).
+pub const DEREGISTRATION_DELAY_MAX: Duration = Duration::from_secs(3_600);
+
 /// A reload that would remove more than half of a group of at least this many targets is refused
 /// unless forced (DESIGN 5.1).
 pub const MASS_REMOVAL_TARGETS: usize = 100;

@@ -9,6 +9,7 @@ use super::spec::HealthCheckSpec;
 use super::spec_json::{known_key, put};
 use super::violation::Violation;
 use super::{GroupConfig, Origin, duration};
+use crate::limits::DEREGISTRATION_DELAY_MAX;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::fmt;
@@ -16,7 +17,6 @@ use std::time::Duration;
 
 const KEYS: [&str; 4] = ["rules", "port", "deregistration_delay", "health_check"];
 const DEREGISTRATION_DELAY: Duration = Duration::from_secs(300);
-const DEREGISTRATION_DELAY_MAX: Duration = Duration::from_secs(3_600);
 
 /// Settings of a group; none: the default. As JSON an object with the keys of the file, where null
 /// is as good as absent.

@@ -9,6 +9,7 @@ use super::persist;
 use crate::edit::{Done, Edit, EditError, Step};
 use crate::registry::{IdAllocator, Registry};
 use crate::schedule::First;
+use crate::store::Op;
 use crate::time::monotonic;
 use crossbeam_channel::Receiver;
 use std::sync::Arc;
@@ -71,25 +72,33 @@ impl Keeper {
         let steps = judged.iter().filter_map(|judged| judged.ready.as_ref());
         let ops: Vec<_> = steps.flat_map(|ready| persist::ops(&ready.step, now)).collect();
         if let Some(first) = judged.iter().position(|judged| judged.ready.is_some())
-            && let Err(error) = self.store.commit(ops)
+            && let Err(error) = self.make_durable(ops)
         {
-            tracing::error!(%error, "changes asked for over the API are refused");
             // Those behind the first change were judged as if it were made.
             for Judged { result, ready, .. } in &mut judged[first..] {
-                (*result, *ready) = (Err(EditError::Store(error.to_string())), None);
+                (*result, *ready) = (Err(error.clone()), None);
             }
         }
         for Judged { answer, mut result, ready } in judged {
             if let Some(Ready { step, ids }) = ready
                 && let Err(error) = self.adopt(step.registry, ids, step.change, First::Soon(0))
             {
-                // What is durable and could not be installed, because the daemon is stopping,
+                // What is durable and could not be installed, because the daemon stops just now,
                 // holds from the next start.
                 result = Err(EditError::Unavailable(error.to_string()));
             }
             // Whoever asked may be gone; the edit holds all the same.
             let _ = answer.send(result);
         }
+    }
+
+    fn make_durable(&self, ops: Vec<Op>) -> Result<(), EditError> {
+        // What could not be installed any more is not kept either: it would hold after all.
+        self.goes_on().map_err(|error| EditError::Unavailable(error.to_string()))?;
+        self.store.commit(ops).map_err(|error| {
+            tracing::error!(%error, "changes asked for over the API are refused");
+            EditError::Store(error.to_string())
+        })
     }
 
     /// Judges edits, each on top of those before it. None is answered yet, not even one that is

@@ -227,8 +227,8 @@ impl Keeper {
         result
     }
 
-    /// Whether a reload may go further.
-    fn goes_on(&self) -> Result<(), ReloadError> {
+    /// Whether a reload, or an edit, may go further.
+    pub(super) fn goes_on(&self) -> Result<(), ReloadError> {
         if self.stopping.get().is_none() {
             return Ok(());
         }

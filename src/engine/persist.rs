@@ -2,10 +2,12 @@
 //!
 //! What a run before acknowledged is taken up even where the file has changed meanwhile: a listener
 //! of the API loses the groups that are gone, and one whose load balancer is gone is left out; both
-//! are said in the log and stay in the store. Only a name that two objects want stops the start.
+//! are said in the log and stay in the store. What stops the start: a name, an id or a port that
+//! two objects want, and more targets than there may be.
 
 use crate::config::{Config, GroupSpec, ListenerConfig, TargetName, from_json};
 use crate::edit::{Conflict, Step, Touched};
+use crate::limits::DEREGISTRATION_DELAY_MAX;
 use crate::registry::{Group, IdAllocator, Next, Plan, Registry, Restored};
 use crate::store::{GroupRow, Loaded, LoadedGroup, Op, TargetKey, TargetRow};
 use crate::time::Instant;
@@ -211,10 +213,12 @@ fn wall(end: Instant, now: Now) -> i64 {
     i64::try_from(now.wall_ms.saturating_add(ms)).unwrap_or(i64::MAX)
 }
 
-/// The moment of a wall clock's time; one that is past is now.
+/// When the draining is over that ends at a wall clock's time; one that is past is now. The clock
+/// may have been set meanwhile, but nobody drains for longer than a group may ask for.
 fn monotonic(end_ms: i64, now: Now) -> Instant {
     let end_ms = u64::try_from(end_ms).unwrap_or(0);
-    now.at + Duration::from_millis(end_ms.saturating_sub(now.wall_ms))
+    let left = Duration::from_millis(end_ms.saturating_sub(now.wall_ms));
+    now.at + left.min(DEREGISTRATION_DELAY_MAX)
 }
 
 #[cfg(test)]
@@ -376,6 +380,14 @@ mod tests {
             }
             assert!(committed > 4, "seed {seed} says nothing");
         }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_lets_nobody_drain_for_years() {
+        let now = at(5_000);
+        let left = |end_ms| monotonic(end_ms, now).since(now.at).as_secs();
+        let ends = [1_007_000, 1_004_999, -1, 2_000_000_000_000, i64::MAX];
+        assert_eq!(ends.map(left), [2, 0, 0, 3_600, 3_600]);
     }
 
     #[test]
