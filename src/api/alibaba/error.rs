@@ -15,7 +15,7 @@ use std::borrow::Cow;
 pub(super) struct AlibabaError {
     /// HTTP status.
     pub(super) status: StatusCode,
-    /// `IllegalParam.Port`
+    /// A CamelCase word for programs.
     pub(super) code: Cow<'static, str>,
     /// One line.
     pub(super) message: String,
@@ -39,7 +39,7 @@ impl AlibabaError {
     /// 400: a parameter whose value cannot be.
     pub(super) fn illegal(name: &str, why: impl std::fmt::Display) -> Self {
         let name = crop(name);
-        Self::bad(format!("IllegalParam.{name}"), format!("The param of {name} is illegal: {why}"))
+        Self::bad("IllegalParam", format!("The param of {name} is illegal: {why}"))
     }
 
     /// 400: a parameter that must be given.
@@ -99,9 +99,7 @@ impl From<FormError> for AlibabaError {
             | FormError::Name(name)
             | FormError::Twice(name)
             | FormError::Index(name)
-            | FormError::NotText(name) => {
-                Self::bad(format!("IllegalParam.{name}"), error.to_string())
-            }
+            | FormError::NotText(name) => Self::illegal(name, &error),
         }
     }
 }

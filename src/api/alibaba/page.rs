@@ -251,7 +251,8 @@ mod tests {
         ];
         for token in rubbish {
             let error = Progress::parse(&token, "lsn-1").unwrap_err();
-            assert_eq!(error.code, "IllegalParam.NextToken", "{token}");
+            assert_eq!(error.code, "IllegalParam", "{token}");
+            assert!(error.message.starts_with("The param of NextToken is illegal"));
         }
         assert!(Progress::parse(&token, "lsn-2").is_err());
         let (_, token) = objects(vec![((1, "a"), ()), ((2, "b"), ())], &asked(1, ""), "L").unwrap();

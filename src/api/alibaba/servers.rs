@@ -127,12 +127,18 @@ pub(super) async fn add(call: &Call, mut request: Request) -> Result<Content, Al
         if !seen.insert((server.id.clone().ok_or(address), port)) {
             return Err(duplicated());
         }
+        // The call cannot say zone and lifecycle, so a server that is there keeps its own.
+        let members = &group.members;
+        let name = server.id.as_deref().map_or_else(|| address.to_string(), Into::into);
+        let there = members.find(&name, Some(port));
+        let there = there.filter(|&position| members.drains_until(position).is_none());
+        let there = there.map(|position| members.config(position));
         targets.push(TargetConfig {
             id: server.id,
             endpoint: Endpoint::new(address, port),
-            zone: None,
+            zone: there.as_ref().and_then(|there| there.zone.clone()),
             weight: Some(server.weight.unwrap_or(WEIGHT)),
-            lifecycle: Lifecycle::Running,
+            lifecycle: there.map_or(Lifecycle::Running, |there| there.lifecycle),
         });
     }
     let group = group.config.id.clone();

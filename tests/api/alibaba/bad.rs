@@ -42,6 +42,8 @@ const CALLS: [(&str, &str); 19] = [
     ),
 ];
 
+/// Status and code of an answer that refuses; for `IllegalParam`, the parameter that the message
+/// names comes behind it.
 async fn refused(world: &World, action: &str, form: &str) -> (u16, String) {
     let answer = call(world, action, form).await;
     let json: Value = answer.json();
@@ -49,7 +51,12 @@ async fn refused(world: &World, action: &str, form: &str) -> (u16, String) {
     let message = json["Message"].as_str().unwrap();
     assert!(!message.contains('\n') && message.chars().count() < 1_000, "{message}");
     assert_eq!(json["HostId"], "127.0.0.1:80");
-    (answer.status, json["Code"].as_str().unwrap().to_owned())
+    let code = json["Code"].as_str().unwrap();
+    let named = message.strip_prefix("The param of ").and_then(|rest| rest.split_once(" is "));
+    match named {
+        Some((name, _)) if code == "IllegalParam" => (answer.status, format!("{code}.{name}")),
+        Some(_) | None => (answer.status, code.to_owned()),
+    }
 }
 
 #[tokio::test]

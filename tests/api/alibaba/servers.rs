@@ -46,9 +46,12 @@ async fn a_server_has_the_address_given_its_id_or_that_of_its_id_elsewhere() {
         );
         let answer = call(&world, "AddServersToServerGroup", &form).await;
         let Some(expected) = expected else {
-            let code = text(&answer.json(), "Code");
-            assert_eq!(answer.status, 400, "{id} {ip}");
-            assert!(code.starts_with("IllegalParam.Servers.1.Server"), "{code}");
+            let message = text(&answer.json(), "Message");
+            assert_eq!(
+                (answer.status, text(&answer.json(), "Code").as_str()),
+                (400, "IllegalParam")
+            );
+            assert!(message.starts_with("The param of Servers.1.Server"), "{message}");
             continue;
         };
         assert_eq!(answer.status, 200, "{id} {ip}: {}", answer.text());
@@ -286,8 +289,10 @@ async fn the_settings_of_the_rule_set_have_the_documented_defaults_and_bounds() 
         for value in [i64::from(least) - 1, i64::from(most) + 1] {
             let form = format!("ServerGroupName=made&VpcId=v&HealthCheckConfig.{name}={value}");
             let answer = call(&world, "CreateServerGroup", &form).await;
-            let code = text(&answer.json(), "Code");
-            assert_eq!(code, format!("IllegalParam.HealthCheckConfig.{name}"), "{value}");
+            let message = text(&answer.json(), "Message");
+            assert_eq!(text(&answer.json(), "Code"), "IllegalParam", "{value}");
+            let expected = format!("The param of HealthCheckConfig.{name} is illegal: ");
+            assert!(message.starts_with(&expected), "{value}: {message}");
         }
     }
 }
@@ -300,4 +305,24 @@ async fn a_request_that_is_too_large_is_refused_in_alibabas_words() {
     let answer = Answer::parse(&world.exchange(head.as_bytes()).await);
     assert_eq!(answer.status, 413, "{}", answer.text());
     assert!(answer.json()["RequestId"].is_string() && answer.json()["HostId"] == "x");
+}
+
+/// Controllers add their servers again and again, and know nothing of what the operator did.
+#[tokio::test]
+async fn adding_again_keeps_what_the_call_cannot_say() {
+    let world = World::start();
+    let group = create(&world, "").await;
+    let add = format!(
+        "ServerGroupId={group}&Servers.1.ServerId=10.0.0.1&Servers.1.ServerType=Ip&\
+         Servers.1.Port=80"
+    );
+    good(&world, "AddServersToServerGroup", &add).await;
+    let path = format!("/v1/groups/{group}/targets/10.0.0.1");
+    let marked = world.send("PATCH", &path, "{\"lifecycle\":\"stopped\"}").await;
+    assert_eq!(marked.status, 200, "{}", marked.text());
+    good(&world, "AddServersToServerGroup", &format!("{add}&Servers.1.Weight=7")).await;
+    let target = world.get(&path).await.json();
+    assert_eq!(target["weight"], 7);
+    let marked = world.send("PATCH", &path, "{\"lifecycle\":\"stopped\"}").await.json();
+    assert_eq!(marked["marked"], 0, "it was stopped still");
 }
