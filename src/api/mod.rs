@@ -1,7 +1,7 @@
 //! The API: what is asked over the socket, answered from the state table.
 //!
 //! Here is what every dialect has in common: the server, the router, bodies, queries, answers and
-//! cursors. A dialect is a folder: [`native`] (DESIGN 5.2), [`aws`] (5.3).
+//! cursors. A dialect is a folder: `native` (DESIGN 5.2), `aws` and `alibaba` (5.3).
 //!
 //! Nothing here writes to the table or waits for a worker: every answer is made from the published
 //! view, the records and the history. What changes something (a reload) is handed to

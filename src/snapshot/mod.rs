@@ -10,7 +10,7 @@
 //! targets at most, so that writing can stop between any two of them. A target is known by its
 //! identity: its group's name, its id where one was given, its address and traffic port. Only who
 //! has an outcome, and a state that is its own, is in the file. Encoding and decoding are pure over
-//! bytes; time is an input; the file itself is [`file`]'s.
+//! bytes; time is an input; the file itself is [`mod@file`]'s.
 //!
 //! Nothing in the file is trusted. It is taken whole or not at all: [`Snapshot::parse`] has walked
 //! all of it before the first target is looked at.

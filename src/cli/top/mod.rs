@@ -1,6 +1,6 @@
 //! `ringcheck top`: the daemon at work, drawn anew every second.
 //!
-//! [`data`] is what was asked, [`view`] draws it; here is the terminal, and the keys.
+//! `data` is what was asked, `view` draws it; here is the terminal, and the keys.
 
 mod data;
 mod view;
