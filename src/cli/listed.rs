@@ -97,22 +97,27 @@ pub(super) fn count(entries: &[Entry]) -> u128 {
 }
 
 fn read(path: &Path, entries: &mut Vec<Entry>) -> Result<(), ConfigError> {
-    let is_stdin = path.as_os_str() == "-";
-    let file = if is_stdin { "stdin".to_owned() } else { path.display().to_string() };
-    let unreadable = |error: io::Error| {
-        let what = format!("cannot read the targets ({error})");
-        ConfigError::new(what, &*file, "give the path of a readable file, or - for stdin")
-    };
-    let source: Box<dyn Read> = if is_stdin {
-        Box::new(io::stdin().lock())
-    } else {
-        Box::new(File::open(path).map_err(unreadable)?)
-    };
+    let (file, source) = open(path)?;
     let bytes_max = target_file::bytes_max(TARGETS_MAX);
     target_file::read(&file, source, bytes_max, &mut |entry, _line| {
         entries.push(entry);
         Ok(())
     })
+}
+
+/// The file with targets at `path` (`-`: stdin), and its name for messages.
+pub(super) fn open(path: &Path) -> Result<(String, Box<dyn Read>), ConfigError> {
+    if path.as_os_str() == "-" {
+        return Ok(("stdin".to_owned(), Box::new(io::stdin().lock())));
+    }
+    let name = path.display().to_string();
+    match File::open(path) {
+        Ok(file) => Ok((name, Box::new(file))),
+        Err(error) => {
+            let what = format!("cannot read the targets ({error})");
+            Err(ConfigError::new(what, name, "give the path of a readable file, or - for stdin"))
+        }
+    }
 }
 
 /// Every target of `entries`, ranges expanded, as `item` has it.

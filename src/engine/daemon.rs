@@ -97,6 +97,8 @@ impl Daemon {
     pub fn start(config: Config, file: Option<PathBuf>) -> Result<Self, DaemonError> {
         let plan = Plan::new(config.engine.workers, config.engine.max_in_flight)?;
         let opened = Opened::take(&config)?;
+        // A demonstration has nothing to reload, and nothing that it should keep.
+        let is_demo = file.is_none();
         let api = &config.api;
         // One value until the end: where the start fails, the listener must go before its file,
         // which stays as long as somebody listens.
@@ -138,10 +140,8 @@ impl Daemon {
         let socket = config.api.socket.clone();
         keeper.start(config, store, past)?;
         let targets = table.view().registry.target_count();
-        if lasting.is_none() {
-            tracing::warn!(
-                "no state.dir: states, transitions and what the API makes end with the daemon"
-            );
+        if lasting.is_none() && !is_demo {
+            warn_of_the_end();
         }
         tracing::info!(socket = %socket.display(), targets, "answering");
         let alive = Alive(Arc::clone(&ended));
@@ -241,6 +241,14 @@ impl Daemon {
         served?;
         Ok(stopped?)
     }
+}
+
+/// Says what a daemon without a state directory forgets.
+fn warn_of_the_end() {
+    tracing::warn!(
+        "no state.dir: states, transitions and what the API makes end with the daemon; set \
+         state.dir to keep them"
+    );
 }
 
 /// Held by a thread that should not end before the daemon does: tells when it ends, even by a

@@ -8,8 +8,8 @@
 //! found out by the check that the others trust.
 //!
 //! Cost: a step from one registry to the next looks at the places where it changed who is probed,
-//! in each group with the same health check: some 200 ns each. Where that would be more, all probed
-//! members of those groups are sorted by where their probes go: some 80 ns each.
+//! in each group with the same health check. Where that would be more work, all probed members of
+//! those groups are sorted by where their probes go.
 
 use super::{Group, Registry};
 use crate::endpoint::Endpoint;

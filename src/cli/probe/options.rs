@@ -4,7 +4,7 @@ use super::list::Targets;
 use super::target::{Place, Scheme, Target, parse};
 use super::{ProbeArgs, ProbeFormat, ProbeProtocol};
 use crate::check::http::{Matcher, Method, Version};
-use crate::cli::Failure;
+use crate::cli::{Failure, listed};
 use crate::config::target_file::{self, Entry, Item};
 use crate::config::targets::TargetRange;
 use crate::config::{
@@ -13,8 +13,6 @@ use crate::config::{
 use crate::limits::TARGETS_MAX_DEFAULT;
 use crate::recipe::{Close, Handshake, Recipe};
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, Read};
 use std::net::{IpAddr, ToSocketAddrs};
 use std::path::Path;
 use std::time::Duration;
@@ -119,17 +117,7 @@ impl Builder {
     }
 
     fn read(&mut self, path: &Path) -> Result<(), ConfigError> {
-        let is_stdin = path.as_os_str() == "-";
-        let file = if is_stdin { "stdin".to_owned() } else { path.display().to_string() };
-        let unreadable = |error: io::Error| {
-            let what = format!("cannot read the targets ({error})");
-            ConfigError::new(what, &*file, "give the path of a readable file, or - for stdin")
-        };
-        let source: Box<dyn Read> = if is_stdin {
-            Box::new(io::stdin().lock())
-        } else {
-            Box::new(File::open(path).map_err(unreadable)?)
-        };
+        let (file, source) = listed::open(path)?;
         let bytes_max = target_file::bytes_max(TARGETS_MAX_DEFAULT);
         target_file::read_items(&file, source, bytes_max, &mut |item, line| {
             let added = match item {
