@@ -134,8 +134,11 @@ fn a_probe_allocates_nothing() {
     let mut bench = Bench::new(farm.port());
     // Slots, buffers and batches come to their size, and the figures have gone round.
     let (warm_up, _) = bench.run(8_000);
-    let (allocations, passed) = bench.run(8_000);
+    // A core that was busy elsewhere makes a buffer grow once more; what is allocated per probe is
+    // allocated in every round.
+    let rounds = [(); 3].map(|()| bench.run(8_000));
     assert!(warm_up > 20, "the allocator counts");
-    assert!(passed > 4_000, "{passed} of 8000 passed");
+    assert!(rounds.iter().all(|&(_, passed)| passed > 4_000), "{rounds:?}: too few passed");
+    let allocations = rounds.map(|(allocations, _)| allocations).into_iter().min().unwrap();
     assert!(allocations < 20, "{allocations} allocations for 8000 probes");
 }
