@@ -97,8 +97,6 @@ impl Daemon {
     pub fn start(config: Config, file: Option<PathBuf>) -> Result<Self, DaemonError> {
         let plan = Plan::new(config.engine.workers, config.engine.max_in_flight)?;
         let opened = Opened::take(&config)?;
-        // A demonstration has nothing to reload, and nothing that it should keep.
-        let is_demo = file.is_none();
         let api = &config.api;
         // One value until the end: where the start fails, the listener must go before its file,
         // which stays as long as somebody listens.
@@ -140,7 +138,7 @@ impl Daemon {
         let socket = config.api.socket.clone();
         keeper.start(config, store, past)?;
         let targets = table.view().registry.target_count();
-        if lasting.is_none() && !is_demo {
+        if lasting.is_none() {
             warn_of_the_end();
         }
         tracing::info!(socket = %socket.display(), targets, "answering");
