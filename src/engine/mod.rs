@@ -18,8 +18,7 @@ mod warm;
 
 pub use resources::Plan;
 
-use crate::io::IoError;
-use crate::io::uring::{Unsupported, Uring, Waker};
+use crate::io::{Backend, Host, IoError, Unsupported, Waker};
 use crate::limits::{BATCHES_QUEUED, COMMAND_TARGETS};
 use crate::registry::{Addition, Change};
 use crate::report::Batch;
@@ -215,18 +214,17 @@ fn start_worker(
                 resources::pin(cpu);
             }
             // One worker's test speaks for all: they run on the same kernel.
-            let uring = if worker == 0 { Uring::tested(slots) } else { Uring::new(slots) };
-            let uring = match uring {
-                Ok(uring) => uring,
+            let host = match Host::open(Backend::IoUring, slots, worker == 0) {
+                Ok(host) => host,
                 Err(error) => {
                     // The starter waits for this, so somebody takes it.
                     let _ = ready.send(Err(error));
                     return Ok(());
                 }
             };
-            let _ = ready.send(Ok(uring.waker()));
+            let _ = ready.send(Ok(host.waker()));
             let reporter = Reporter::new(worker, keep, reports, returned);
-            run(Worker::new(uring, options, orders, reporter))
+            run(Worker::new(host, options, orders, reporter))
         })
         .map_err(|error| {
             EngineError::Resources(format!("cannot start a thread: {error}; raise ulimit -u"))
@@ -241,7 +239,7 @@ fn start_worker(
     }
 }
 
-fn run(mut worker: Worker<Uring>) -> Result<(), IoError> {
+fn run(mut worker: Worker<Host>) -> Result<(), IoError> {
     while worker.turn()? == Flow::Continue {}
     worker.finish();
     Ok(())

@@ -1,7 +1,7 @@
 //! The seam between the engine and the world: operations in, completions out, and the clock.
 //!
-//! The world is network *and* time. [`Io`] is all that the worker knows of it; `io::uring` is the
-//! real one, `io::sim` a simulated one that follows from a seed. No other test double exists.
+//! The world is network *and* time. [`Io`] is all that the worker knows of it; [`host`] is the real
+//! one, `io::sim` a simulated one that follows from a seed. No other test double exists.
 //!
 //! Contract, which both worlds check with assertions where it is cheap:
 //! - A slot is a place for one socket. The backend creates the socket when a slot is first
@@ -16,8 +16,13 @@
 //!   had already come to.
 //! - Nothing is carried out before [`Io::wait`], which submits all that was pushed and waits once.
 
+pub mod host;
 pub mod sim;
 pub mod uring;
+mod wake;
+
+pub use host::{Backend, Host};
+pub use wake::Waker;
 
 use crate::time::Instant;
 use nix::errno::Errno;
@@ -180,6 +185,16 @@ pub struct IoError {
     pub errno: Errno,
     /// What a person can do about it.
     pub cure: &'static str,
+}
+
+/// Why a backend cannot be used here, and the cure.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}; {cure}")]
+pub struct Unsupported {
+    /// What is missing or forbidden.
+    pub what: String,
+    /// What a person can do about it.
+    pub cure: String,
 }
 
 /// The world as a worker sees it. One value per worker, used by its thread only.

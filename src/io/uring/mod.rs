@@ -24,15 +24,11 @@ mod buffers;
 mod memory;
 mod selftest;
 mod setup;
-mod wake;
 
-pub use setup::Unsupported;
-pub use wake::Waker;
-
-use super::{Buffer, Completion, Done, Io, IoError, Kind, Op, Socket, Token};
+use super::{Buffer, Completion, Done, Io, IoError, Kind, Op, Socket, Token, Unsupported, Waker};
 use crate::limits::SQ_ENTRIES;
 use crate::time::{Instant, monotonic};
-use io_uring::types::{DestinationSlot, Fixed, SubmitArgs, Timespec};
+use io_uring::types::{DestinationSlot, Fd, Fixed, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 use memory::Memory;
 use nix::errno::Errno;
@@ -40,6 +36,7 @@ use nix::libc;
 use std::collections::VecDeque;
 use std::mem::ManuallyDrop;
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 /// Completions that one enter is asked for at most; also how much deferred work it then runs.
@@ -128,7 +125,8 @@ impl Uring {
                 | enter::EXT_ARG
                 | enter::ABS_TIMER
                 | if no_iowait { enter::NO_IOWAIT } else { 0 },
-            waker: Waker::new()?,
+            waker: Waker::new()
+                .map_err(|errno| Unsupported::new("cannot create an eventfd", errno))?,
         };
         uring.arm_wake();
         Ok(uring)
@@ -262,7 +260,7 @@ impl Uring {
     }
 
     fn arm_wake(&mut self) {
-        let (fd, counter) = (self.waker.fd(), self.memory.wake_counter());
+        let (fd, counter) = (Fd(self.waker.fd().as_raw_fd()), self.memory.wake_counter());
         let read = opcode::Read::new(fd, counter, size_of::<u64>() as u32).build();
         self.in_flight += 1;
         self.push(read.user_data(u64::from(tag::WAKE)));

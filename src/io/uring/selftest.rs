@@ -4,8 +4,7 @@
 //! Shown are: direct sockets with options, connect, the order of unlinked operations, recycling by
 //! `CONNECT(AF_UNSPEC)` after a connection and after a refusal, and that a cancel is answered.
 
-use super::setup::Unsupported;
-use super::{Completion, Done, Io, Kind, Op, Socket, Token, Uring};
+use super::{Completion, Done, Io, Kind, Op, Socket, Token, Unsupported, Uring};
 use crate::time::monotonic;
 use nix::errno::Errno;
 use std::net::{Ipv4Addr, SocketAddr};

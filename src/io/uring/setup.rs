@@ -3,20 +3,11 @@
 
 use super::BUFFER_GROUP;
 use super::memory::Memory;
+use crate::io::Unsupported;
 use crate::limits::{CQ_ENTRIES_MAX, RECEIVE_BUFFERS, SQ_ENTRIES};
 use io_uring::{IoUring, Probe, opcode};
 use nix::errno::Errno;
 use std::fmt::Write;
-
-/// Why io_uring cannot be used here, and the cure.
-#[derive(Debug, thiserror::Error)]
-#[error("{what}; {cure}")]
-pub struct Unsupported {
-    /// What is missing or forbidden.
-    pub what: String,
-    /// What a person can do about it.
-    pub cure: String,
-}
 
 /// The kernel that has everything. 6.13: closing a direct descriptor no longer waits for older
 /// operations of the ring (commit 7029acd8a950); 6.12: `min_wait` and absolute time-outs.

@@ -1,10 +1,8 @@
-//! Wakes a worker from another thread: an eventfd whose read stays armed on the worker's ring.
+//! Wakes a worker from another thread: an eventfd that the worker's backend waits for.
 
-use super::setup::Unsupported;
-use io_uring::types::Fd;
 use nix::errno::Errno;
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 /// Wakes one worker. Cheap to clone, usable from any thread.
@@ -12,15 +10,14 @@ use std::sync::Arc;
 pub struct Waker(Arc<EventFd>);
 
 impl Waker {
-    pub(super) fn new() -> Result<Self, Unsupported> {
-        let flags = EfdFlags::EFD_CLOEXEC;
-        let fd = EventFd::from_value_and_flags(0, flags)
-            .map_err(|errno| Unsupported::new("cannot create an eventfd", errno))?;
+    pub(super) fn new() -> Result<Self, Errno> {
+        let fd = EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC)?;
         Ok(Self(Arc::new(fd)))
     }
 
-    pub(super) fn fd(&self) -> Fd {
-        Fd(self.0.as_fd().as_raw_fd())
+    /// What becomes readable by a wake-up.
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 
     /// Makes the worker's present or next wait return at once.
