@@ -92,7 +92,7 @@ fn every_command_has_help_with_an_example() {
 
 #[test]
 fn usage_errors_are_one_line_and_exit_2() {
-    let cases: [&[&str]; 30] = [
+    let cases: [&[&str]; 32] = [
         &[],
         &["prob"],
         &["--frobnicate"],
@@ -112,6 +112,8 @@ fn usage_errors_are_one_line_and_exit_2() {
         &["probe", "10.0.0.1:1", "--timeout", "5"],
         &["serve"],
         &["farm", "--port", "0", "--mix", "helthy=1"],
+        &["farm", "--port", "0", "--blackout", "101%"],
+        &["farm", "--port", "0", "--flap-period", "1ms"],
         &["targets", "--limit", "0"],
         &["targets", "--state", "helthy"],
         &["target", "web"],
@@ -294,5 +296,32 @@ fn farm_serves_until_it_is_told_to_stop() {
     assert_eq!(ran.status, 0, "{}{}", ran.out, ran.err);
     let pid = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn signals_black_a_farm_out_and_end_that() {
+    let mut child = ringcheck(&["farm", "--port", "0", "--blackout", "100%"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let first = lines.next().unwrap().unwrap();
+    let port = first.split_once("port ").unwrap().1.split_once(',').unwrap().0;
+    // The introduction's last line.
+    lines.find(|line| line.as_ref().unwrap().contains("curl")).unwrap().unwrap();
+    let pid = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
+    let signal = |signal| nix::sys::signal::kill(pid, signal).unwrap();
+    let one = format!("127.1.0.0:{port}");
+    let probe = || run(&["probe", &one, "--timeout", "300ms"]);
+    assert_eq!(probe().status, 0);
+    signal(nix::sys::signal::Signal::SIGUSR1);
+    assert_eq!(lines.next().unwrap().unwrap(), "blackout: 100% of the targets are silent");
+    let dark = probe();
+    assert!(dark.status == 1 && dark.out.contains("L4TOUT"), "{}{}", dark.out, dark.err);
+    signal(nix::sys::signal::Signal::SIGUSR2);
+    assert_eq!(lines.next().unwrap().unwrap(), "blackout is over");
+    assert_eq!(probe().status, 0);
+    signal(nix::sys::signal::Signal::SIGTERM);
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }

@@ -69,6 +69,7 @@ fn expected(does: Does, is_http: bool) -> (&'static str, &'static str) {
         (Does::Status(_), true) => ("unhealthy", "L7STS"),
         (Does::Garbage | Does::Endless, true) => ("unhealthy", "L7RSP"),
         (Does::Reset | Does::Cut, true) => ("unhealthy", "L7CUT"),
+        (Does::Flap, true) => unreachable!("comes to nothing for good"),
     }
 }
 

@@ -2,7 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may say so by panicking")]
 
-use ringcheck::farm::{Behaviour, Farm, FarmError, FarmOptions, Mix, range};
+use ringcheck::farm::{Behaviour, Darkness, Farm, FarmError, FarmOptions, Mix, Percent, range};
+use ringcheck::time::monotonic;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read, Write};
@@ -249,4 +250,66 @@ fn several_threads_serve_one_port_and_stop_frees_it() {
     assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
     Farm::start(FarmOptions { port, mix: Mix::all(Behaviour::Cut), ..FarmOptions::default() })
         .unwrap();
+}
+
+fn is_silent(to: SocketAddr) -> bool {
+    match connect(to, SILENCE) {
+        Ok(_) => false,
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => false,
+        Err(error) if error.kind() == ErrorKind::TimedOut => true,
+        Err(error) => panic!("{to}: {error}"),
+    }
+}
+
+#[test]
+fn a_blackout_of_all_is_dark_at_once_and_over_at_once() {
+    let mix = if has_net_raw() { "healthy=1,503=1,refuse=1" } else { "healthy=1,503=1,stall=1" };
+    let farm = start(mix);
+    let mut all: Vec<IpAddr> = range::addresses(3).map(IpAddr::V4).collect();
+    all.push(Ipv6Addr::LOCALHOST.into());
+    for (blackout, silent) in [(None, false), (Some(Percent::ALL), true), (None, false)] {
+        farm.black_out(blackout).unwrap();
+        for &ip in &all {
+            assert_eq!(is_silent((ip, farm.port()).into()), silent, "{ip}, {blackout:?}");
+        }
+    }
+}
+
+#[test]
+fn a_blackout_of_a_share_silences_whom_it_covers_and_nobody_else() {
+    let farm = start("healthy=1,503=1");
+    let dark = Darkness { blackout: Some("8%".parse().unwrap()), step: 0 };
+    farm.black_out(dark.blackout).unwrap();
+    let mut count = 0;
+    for ip in range::addresses(100) {
+        let covered = dark.covers(farm.mix().behaviour(ip), ip);
+        assert_eq!(is_silent((ip, farm.port()).into()), covered, "{ip}");
+        count += usize::from(covered);
+    }
+    assert!((1..50).contains(&count), "{count} of 100");
+}
+
+#[test]
+fn a_flapping_target_comes_and_goes_and_its_neighbours_do_not() {
+    let options = FarmOptions {
+        mix: "flap=1,healthy=1".parse().unwrap(),
+        flap_period: Duration::from_millis(640),
+        ..FarmOptions::default()
+    };
+    let farm = Farm::start(options).unwrap();
+    let flapping = target(&farm, Behaviour::Flap);
+    let give_up = monotonic() + PATIENCE;
+    let mut seen = Vec::new();
+    while seen.len() < 6 {
+        assert!(monotonic() < give_up, "{seen:?}");
+        let is_there = connect(flapping, Duration::from_millis(20)).is_ok();
+        if seen.last() != Some(&is_there) {
+            seen.push(is_there);
+        }
+        assert!(!is_silent(target(&farm, Behaviour::Healthy)));
+    }
+    farm.black_out(Some(Percent::ALL)).unwrap();
+    for _ in 0..3 {
+        assert!(is_silent(flapping), "a blackout covers the light half too");
+    }
 }

@@ -36,7 +36,7 @@ impl Answer {
     /// all the same, silence is nearest to what was asked for.
     pub(super) fn of(behaviour: Behaviour) -> Self {
         match behaviour {
-            Behaviour::Healthy => Self::Once(response(200)),
+            Behaviour::Healthy | Behaviour::Flap => Self::Once(response(200)),
             Behaviour::Status(status) => Self::Once(response(status)),
             Behaviour::Garbage => Self::Once(b"\x16\x03\x01 this is not HTTP\r\n\r\n"[..].into()),
             Behaviour::Cut => Self::Once(b"HTTP/1."[..].into()),

@@ -1,12 +1,15 @@
-//! The classic BPF programs that give silent and refusing targets their behaviour in the kernel.
+//! The classic BPF programs that give silent and refusing targets their behaviour in the kernel,
+//! and that make targets fall silent while the farm runs: a new program takes the old one's place.
 //!
 //! A filter on a listening TCP socket sees every packet before TCP does, the SYN too
 //! (`tcp_v4_rcv` calls `tcp_filter`), and what it drops was never there: that is a silent target.
-//! Both programs compute [`Mix::behaviour`] of the destination address, two instructions per class.
+//! Both programs compute [`Mix::behaviour`] and [`Darkness::covers`] of the destination address,
+//! with two instructions per class, seven more for a flapping one, and six for a blackout.
 //! Opcodes: linux/bpf_common.h; offsets relative to the network header: `SKF_NET_OFF`,
 //! linux/filter.h. Accepted sockets inherit the listener's filter, with the same answer.
 
-use super::mix::{Behaviour, Class, Mix};
+use super::darkness::{Darkness, FACTOR, PHASE_SHIFT, SHARE_SHIFT, STEPS};
+use super::mix::{Behaviour, Mix};
 use socket2::SockFilter;
 
 const LOAD_WORD: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS
@@ -15,6 +18,9 @@ const LOAD_BYTE: u16 = 0x30; // BPF_LD | BPF_B | BPF_ABS
 const LOAD_HALF_X: u16 = 0x48; // BPF_LD | BPF_H | BPF_IND
 const LOAD_BYTE_X: u16 = 0x50; // BPF_LD | BPF_B | BPF_IND
 const LOAD_X_HEADER_LENGTH: u16 = 0xB1; // BPF_LDX | BPF_B | BPF_MSH
+const ADD: u16 = 0x04; // BPF_ALU | BPF_ADD | BPF_K
+const MULTIPLY: u16 = 0x24; // BPF_ALU | BPF_MUL | BPF_K
+const SHIFT_RIGHT: u16 = 0x74; // BPF_ALU | BPF_RSH | BPF_K
 const AND: u16 = 0x54; // BPF_ALU | BPF_AND | BPF_K
 const MODULO: u16 = 0x94; // BPF_ALU | BPF_MOD | BPF_K
 const IF_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
@@ -44,12 +50,23 @@ const fn unless(test: u16, operand: u32) -> SockFilter {
     SockFilter::new(test, 1, 0, operand)
 }
 
+/// What becomes of a packet for one class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// The bytes that pass.
+    Always(u32),
+    /// [`DROP`] in the dark half of the period, else the bytes that pass.
+    Flaps(u32),
+}
+
 /// The listener's program: whatever is not for 127.0.0.0/8 is dropped, and so are the packets for
-/// silent and refusing targets (the latter are answered by the socket of [`refusing`]).
-pub(super) fn listening(mix: &Mix) -> Vec<SockFilter> {
+/// silent and refusing targets (the latter are answered by the socket of [`refusing`]), and for
+/// those in the dark.
+pub(super) fn listening(mix: &Mix, dark: Darkness) -> Vec<SockFilter> {
     let mut program = destination_is_loopback(NETWORK_HEADER);
-    by_class(&mut program, mix, NETWORK_HEADER, |class| match class.behaviour {
-        Behaviour::Refuse | Behaviour::Silent => DROP,
+    by_class(&mut program, mix, dark, NETWORK_HEADER, |behaviour| match behaviour {
+        Behaviour::Refuse | Behaviour::Silent => Verdict::Always(DROP),
+        Behaviour::Flap => Verdict::Flaps(PASS_WHOLE),
         Behaviour::Healthy
         | Behaviour::Stall
         | Behaviour::Status(_)
@@ -57,15 +74,21 @@ pub(super) fn listening(mix: &Mix) -> Vec<SockFilter> {
         | Behaviour::Reset
         | Behaviour::Cut
         | Behaviour::Dribble
-        | Behaviour::Endless => PASS_WHOLE,
+        | Behaviour::Endless => Verdict::Always(PASS_WHOLE),
     });
     program
+}
+
+/// The program of the listener on `[::1]`, which is a target of no class: dark where all are.
+pub(super) fn listening_ipv6(dark: Darkness) -> Vec<SockFilter> {
+    let is_dark = dark.blackout == Some(super::Percent::ALL);
+    vec![op(RETURN, if is_dark { DROP } else { PASS_WHOLE })]
 }
 
 /// The program of the packet socket that sees the SYNs for refusing targets: TCP over the loopback
 /// interface to `port`, SYN without ACK, to an address of a refusing class. Everything else on the
 /// host is dropped by it before it costs a copy.
-pub(super) fn refusing(mix: &Mix, port: u16) -> Vec<SockFilter> {
+pub(super) fn refusing(mix: &Mix, dark: Darkness, port: u16) -> Vec<SockFilter> {
     let mut program = vec![
         op(LOAD_WORD, INTERFACE),
         unless(IF_EQUAL, LOOPBACK_INTERFACE),
@@ -87,8 +110,8 @@ pub(super) fn refusing(mix: &Mix, port: u16) -> Vec<SockFilter> {
         op(RETURN, DROP),
     ];
     program.extend(destination_is_loopback(0));
-    by_class(&mut program, mix, 0, |class| {
-        if class.behaviour == Behaviour::Refuse { PASS_HEADERS } else { DROP }
+    by_class(&mut program, mix, dark, 0, |behaviour| {
+        Verdict::Always(if behaviour == Behaviour::Refuse { PASS_HEADERS } else { DROP })
     });
     program
 }
@@ -102,14 +125,38 @@ fn destination_is_loopback(header: u32) -> Vec<SockFilter> {
 fn by_class(
     program: &mut Vec<SockFilter>,
     mix: &Mix,
+    dark: Darkness,
     header: u32,
-    verdict: impl Fn(&Class) -> u32,
+    verdict: impl Fn(Behaviour) -> Verdict,
 ) {
-    program.push(op(LOAD_WORD, header + DESTINATION));
-    program.push(op(MODULO, mix.total()));
+    let address = || op(LOAD_WORD, header + DESTINATION);
+    if let Some(share) = dark.blackout {
+        program.extend([address(), op(MULTIPLY, FACTOR), op(SHIFT_RIGHT, SHARE_SHIFT)]);
+        program.extend([op(MODULO, 100), unless(IF_AT_LEAST, share.get().into())]);
+        program.push(op(RETURN, DROP));
+    }
+    program.extend([address(), op(MODULO, mix.total())]);
     for class in mix.classes() {
-        program.push(unless(IF_AT_LEAST, class.end));
-        program.push(op(RETURN, verdict(class)));
+        match verdict(class.behaviour) {
+            Verdict::Always(bytes) => {
+                program.extend([unless(IF_AT_LEAST, class.end), op(RETURN, bytes)]);
+            }
+            Verdict::Flaps(bytes) => {
+                let phase = [
+                    address(),
+                    op(MULTIPLY, FACTOR),
+                    op(SHIFT_RIGHT, PHASE_SHIFT),
+                    op(ADD, dark.step % STEPS),
+                    op(AND, STEPS - 1),
+                    unless(IF_AT_LEAST, STEPS / 2),
+                    op(RETURN, bytes),
+                    op(RETURN, DROP),
+                ];
+                let skipped = u8::try_from(phase.len()).unwrap_or(u8::MAX);
+                program.push(SockFilter::new(IF_AT_LEAST, skipped, 0, class.end));
+                program.extend(phase);
+            }
+        }
     }
     // Never reached: a remainder is below the end of the last class.
     program.push(op(RETURN, DROP));

@@ -1,7 +1,7 @@
 //! The listening sockets of a farm: 0.0.0.0 with its filter, and `[::1]` where there is IPv6.
 
 use super::mix::Mix;
-use super::{FarmError, filter};
+use super::{Darkness, FarmError, filter};
 use nix::libc;
 use nix::sys::socket::setsockopt;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
@@ -55,12 +55,19 @@ impl Listeners {
             }
         }
     }
+
+    /// From now on, who is silent follows `dark`.
+    pub(super) fn darken(&self, mix: &Mix, dark: Darkness) -> io::Result<()> {
+        self.ipv4.attach_filter(&filter::listening(mix, dark))?;
+        let Some(ipv6) = &self.ipv6 else { return Ok(()) };
+        ipv6.attach_filter(&filter::listening_ipv6(dark))
+    }
 }
 
 fn ipv4(port: u16, mix: &Mix) -> io::Result<Socket> {
     let socket = stream(Domain::IPV4)?;
     // Before bind, so that no packet is ever seen unfiltered.
-    socket.attach_filter(&filter::listening(mix))?;
+    socket.attach_filter(&filter::listening(mix, Darkness::default()))?;
     listen(&socket, (Ipv4Addr::UNSPECIFIED, port).into())?;
     Ok(socket)
 }

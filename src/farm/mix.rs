@@ -9,7 +9,7 @@ use std::fmt;
 use std::net::Ipv4Addr;
 use std::str::FromStr;
 
-/// Classes of one mix; a socket filter holds two instructions per class.
+/// Classes of one mix; a socket filter holds a few instructions per class.
 const CLASSES_MAX: usize = 64;
 /// Largest weight of one class.
 const WEIGHT_MAX: u32 = 1_000_000;
@@ -37,10 +37,13 @@ pub enum Behaviour {
     Dribble,
     /// Header lines without end.
     Endless,
+    /// Healthy for half of the flap period and silent for the other half, each in a phase of its
+    /// own ([`super::Darkness`]).
+    Flap,
 }
 
 /// Every behaviour that is a word, with it and its alias.
-const WORDS: [(Behaviour, &str, &str); 9] = [
+const WORDS: [(Behaviour, &str, &str); 10] = [
     (Behaviour::Healthy, "healthy", "ok"),
     (Behaviour::Refuse, "refuse", "refused"),
     (Behaviour::Silent, "silent", "drop"),
@@ -50,6 +53,7 @@ const WORDS: [(Behaviour, &str, &str); 9] = [
     (Behaviour::Cut, "cut", "fin"),
     (Behaviour::Dribble, "dribble", "slow"),
     (Behaviour::Endless, "endless", "infinite"),
+    (Behaviour::Flap, "flap", "flapping"),
 ];
 
 impl fmt::Display for Behaviour {

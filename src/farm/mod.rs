@@ -5,10 +5,12 @@
 //! is decided there, by socket filters: silent and refusing targets, and that nothing but
 //! 127.0.0.0/8 is served, so that the listener cannot be reached from another host. The rest is one
 //! thread with epoll and canned answers, because it shares its cores with the engine under test.
-//! `[::1]:port`, where the host has IPv6, is one more healthy target.
+//! `[::1]:port`, where the host has IPv6, is one more healthy target. Targets that flap, and
+//! blackouts ([`Farm::black_out`]), are other filters in the place of the first ones.
 
 mod answers;
 mod connections;
+pub mod darkness;
 mod exchange;
 mod filter;
 mod listener;
@@ -16,7 +18,9 @@ pub mod mix;
 pub mod range;
 mod refuse;
 mod serving;
+mod switch;
 
+pub use darkness::{Darkness, Percent};
 pub use mix::{Behaviour, Mix, MixError};
 
 use listener::Listeners;
@@ -24,9 +28,11 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use refuse::Refuser;
 use serving::{Serving, Shared};
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
+use switch::Switch;
 
 /// Threads of one farm at most.
 const THREADS_MAX: usize = 64;
@@ -45,11 +51,22 @@ pub struct FarmOptions {
     /// Connections open at once per thread; past that the oldest is closed. None: from the file
     /// limit.
     pub connections: Option<usize>,
+    /// Time in which a flapping target is healthy once and silent once.
+    pub flap_period: Duration,
 }
+
+/// [`FarmOptions::flap_period`] where nothing is said.
+pub const FLAP_PERIOD_DEFAULT: Duration = Duration::from_secs(60);
 
 impl Default for FarmOptions {
     fn default() -> Self {
-        Self { port: 0, mix: Mix::all(Behaviour::Healthy), threads: 1, connections: None }
+        Self {
+            port: 0,
+            mix: Mix::all(Behaviour::Healthy),
+            threads: 1,
+            connections: None,
+            flap_period: FLAP_PERIOD_DEFAULT,
+        }
     }
 }
 
@@ -107,6 +124,7 @@ pub struct Farm {
     mix: Arc<Mix>,
     counters: Arc<Counters>,
     stop: Arc<EventFd>,
+    switch: Arc<Switch>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -117,28 +135,68 @@ impl Farm {
         let listeners = Arc::new(Listeners::open(options.port, &mix)?);
         let port = listeners.port;
         let refuses = mix.has(Behaviour::Refuse);
-        let mut refuser = if refuses { Some(Refuser::open(&mix, port)?) } else { None };
+        let refuser = if refuses { Some(Arc::new(Refuser::open(&mix, port)?)) } else { None };
         let stop = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
         let stop = Arc::new(stop.map_err(start_error)?);
         let counters = Arc::new(Counters::default());
-        let threads = options.threads.clamp(1, THREADS_MAX);
-        let connections_max = options.connections.unwrap_or_else(|| connections_default(threads));
-        let mut farm = Self { port, mix, counters, stop, threads: Vec::new() };
-        for index in 0..threads {
-            let shared = Shared {
-                mix: Arc::clone(&farm.mix),
-                listeners: Arc::clone(&listeners),
-                counters: Arc::clone(&farm.counters),
-                stop: Arc::clone(&farm.stop),
-                connections_max: connections_max.max(1),
-            };
-            // The first thread takes the refusals; an early return stops the threads before.
-            let serving = Serving::new(shared, refuser.take()).map_err(start_error)?;
-            let thread = std::thread::Builder::new().name(format!("farm-{index}"));
-            let thread = thread.spawn(move || serving.run()).map_err(FarmError::Start)?;
-            farm.threads.push(thread);
+        let switch = Arc::new(Switch {
+            mix: Arc::clone(&mix),
+            listeners: Arc::clone(&listeners),
+            refuser: refuser.clone(),
+            dark: Mutex::default(),
+        });
+        let mut farm = Self { port, mix, counters, stop, switch, threads: Vec::new() };
+        // An early return stops the threads before.
+        farm.serve(&listeners, refuser, options.threads, options.connections)?;
+        if farm.mix.has(Behaviour::Flap) {
+            let (switch, stop) = (Arc::clone(&farm.switch), Arc::clone(&farm.stop));
+            farm.spawn("farm-flap".to_owned(), move || switch.flap(options.flap_period, &stop))?;
         }
         Ok(farm)
+    }
+
+    /// Starts the threads that serve; the first one takes the refusals.
+    fn serve(
+        &mut self,
+        listeners: &Arc<Listeners>,
+        mut refuser: Option<Arc<Refuser>>,
+        threads: usize,
+        connections: Option<usize>,
+    ) -> Result<(), FarmError> {
+        let threads = threads.clamp(1, THREADS_MAX);
+        let connections_max = connections.unwrap_or_else(|| connections_default(threads)).max(1);
+        for index in 0..threads {
+            let shared = Shared {
+                mix: Arc::clone(&self.mix),
+                listeners: Arc::clone(listeners),
+                counters: Arc::clone(&self.counters),
+                stop: Arc::clone(&self.stop),
+                connections_max,
+            };
+            let serving = Serving::new(shared, refuser.take()).map_err(start_error)?;
+            self.spawn(format!("farm-{index}"), move || serving.run())?;
+        }
+        Ok(())
+    }
+
+    fn spawn(
+        &mut self,
+        name: String,
+        run: impl FnOnce() + Send + 'static,
+    ) -> Result<(), FarmError> {
+        let thread = std::thread::Builder::new().name(name).spawn(run).map_err(FarmError::Start)?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    /// From now on, this share of the targets is silent ([`Darkness::covers`] says who), and no
+    /// other one is because of a blackout; none: the blackout is over. `[::1]` is part of a
+    /// blackout of all.
+    ///
+    /// # Errors
+    /// [`FarmError::Filter`] where the kernel has no memory for it.
+    pub fn black_out(&self, share: Option<Percent>) -> Result<(), FarmError> {
+        self.switch.black_out(share).map_err(FarmError::Filter)
     }
 
     /// The port of every target.

@@ -7,7 +7,7 @@
 //! on the host passes by here. Both need CAP_NET_RAW.
 
 use super::mix::{Behaviour, Mix};
-use super::{FarmError, filter};
+use super::{Darkness, FarmError, filter};
 use nix::sys::socket::{MsgFlags, recv};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io;
@@ -39,7 +39,8 @@ impl Refuser {
         // right after, the few packets in between are told apart by `reset_for`.
         let ipv4 = Some(Protocol::from(ETHERTYPE_IPV4));
         let listen = Socket::new(Domain::PACKET, Type::DGRAM, ipv4).map_err(denied)?;
-        listen.attach_filter(&filter::refusing(mix, port)).map_err(FarmError::Filter)?;
+        let refusing = filter::refusing(mix, Darkness::default(), port);
+        listen.attach_filter(&refusing).map_err(FarmError::Filter)?;
         listen.set_nonblocking(true).map_err(FarmError::Filter)?;
         // A smaller buffer only means that a burst of SYNs is refused a second later.
         let _ = listen.set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
@@ -47,6 +48,11 @@ impl Refuser {
         let answer = Socket::new(Domain::IPV4, Type::RAW, raw).map_err(denied)?;
         answer.set_nonblocking(true).map_err(denied)?;
         Ok(Self { listen, answer })
+    }
+
+    /// From now on, those that `dark` covers are not refused.
+    pub(super) fn darken(&self, mix: &Mix, dark: Darkness, port: u16) -> io::Result<()> {
+        self.listen.attach_filter(&filter::refusing(mix, dark, port))
     }
 
     /// Answers the SYNs that wait, a turn's worth at most, and returns how many.

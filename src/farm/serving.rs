@@ -52,7 +52,7 @@ pub(super) struct Shared {
 #[derive(Debug)]
 pub(super) struct Serving {
     shared: Shared,
-    refuser: Option<Refuser>,
+    refuser: Option<Arc<Refuser>>,
     epoll: Epoll,
     exchange: Exchange,
     /// The class of `[::1]`, after those of the mix.
@@ -67,7 +67,7 @@ pub(super) struct Serving {
 
 impl Serving {
     /// Registers the sockets.
-    pub(super) fn new(shared: Shared, refuser: Option<Refuser>) -> Result<Self, Errno> {
+    pub(super) fn new(shared: Shared, refuser: Option<Arc<Refuser>>) -> Result<Self, Errno> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(&*shared.stop, EpollEvent::new(EpollFlags::EPOLLIN, WAKE))?;
         if let Some(refuser) = &refuser {
