@@ -93,6 +93,18 @@ impl Health {
         self.streak
     }
 
+    /// Whether the last real outcome was a failure.
+    #[must_use]
+    pub const fn is_failing(self) -> bool {
+        self.streak < 0
+    }
+
+    /// Whether local faults hide the state.
+    #[must_use]
+    pub const fn is_unavailable(self) -> bool {
+        self.unavailable
+    }
+
     /// Starts the streak anew and keeps the state: the settings have changed (DESIGN 3.1).
     pub const fn restart_streak(&mut self) {
         self.streak = 0;

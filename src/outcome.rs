@@ -187,14 +187,12 @@ pub enum Cause {
     StatusNotMatched,
     /// End of stream before a complete response.
     Closed,
-    /// No free slot within the interval.
+    /// No free slot for `unhealthy_threshold` intervals.
     NoFreeSlot,
-    /// The probe would have started too late to be fair.
-    StartedLate,
 }
 
 /// Every [`Cause`], in the order of its discriminants, with its sentence.
-const CAUSES: [(Cause, &str); 9] = [
+const CAUSES: [(Cause, &str); 8] = [
     (Cause::NotHttp, "not an HTTP response"),
     (Cause::BadStatusLine, "malformed status line"),
     (Cause::BadHeader, "malformed header line"),
@@ -202,8 +200,7 @@ const CAUSES: [(Cause, &str); 9] = [
     (Cause::HeadTooLong, "response head over 16 KiB"),
     (Cause::StatusNotMatched, "status does not match"),
     (Cause::Closed, "closed before a complete response"),
-    (Cause::NoFreeSlot, "no free probe slot within the interval"),
-    (Cause::StartedLate, "probe could not start in time"),
+    (Cause::NoFreeSlot, "no free probe slot in time"),
 ];
 
 /// What is known beyond the code: an errno, a cause, or nothing. Nine bits.

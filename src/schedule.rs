@@ -3,7 +3,8 @@
 //! Time is counted in ticks of one millisecond since the worker's origin; intervals are whole
 //! milliseconds, so a due time is exact and never drifts. A target is in the wheel while it waits
 //! and out of it while its probe runs, so there are never two probes of one target. What is overdue
-//! stays on the wheel's ready list in the order in which it was due: that list *is* the backlog.
+//! stays on the wheel's ready list in the order in which it was due: that list *is* the backlog,
+//! together with those set aside, who may not start as long as others of their kind run.
 
 use crate::limits::NEW_TARGET_DELAY;
 use crate::time::Instant;
@@ -122,7 +123,38 @@ impl Schedule {
         self.wheel.pop().map(|(target, tick)| Due { target, tick })
     }
 
-    /// How many targets are due and not yet taken.
+    /// Sets the target that has been due for longest aside: [`Schedule::peek`], [`Schedule::pop`]
+    /// and [`Schedule::wake`] pass it over from now on.
+    pub fn set_aside(&mut self) {
+        self.wheel.set_aside();
+    }
+
+    /// The target that was set aside first, left in place.
+    #[must_use]
+    pub fn peek_aside(&self) -> Option<Due> {
+        self.wheel.peek_aside().map(|(target, tick)| Due { target, tick })
+    }
+
+    /// Takes the target that was set aside first.
+    pub fn pop_aside(&mut self) -> Option<Due> {
+        self.wheel.pop_aside().map(|(target, tick)| Due { target, tick })
+    }
+
+    /// Since when `target` waits for its start; none where it is not due, or its probe runs.
+    #[must_use]
+    pub fn waits_since(&self, target: u32) -> Option<Instant> {
+        let due = self.wheel.due(target).filter(|&due| due <= self.wheel.elapsed())?;
+        Some(self.instant(due))
+    }
+
+    /// Since when the target waits that waits for longest; none where nobody does.
+    #[must_use]
+    pub fn waits_longest(&self) -> Option<Instant> {
+        let first = [self.wheel.peek(), self.wheel.peek_aside()].into_iter().flatten();
+        first.map(|(_, due)| self.instant(due)).min()
+    }
+
+    /// How many targets are due and not yet taken, those aside included.
     #[must_use]
     pub fn backlog(&self) -> u32 {
         self.wheel.ready_len()

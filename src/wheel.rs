@@ -64,21 +64,26 @@ impl List {
 /// Where a key is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
+    /// On the ready list, or aside.
     Ready,
     Slot(usize, usize),
 }
 
 /// A timer wheel over the keys `0..keys`, each of them in it at most once.
 ///
-/// Invariants: a key in the wheel is on the ready list if its due tick is not after `elapsed`, else
-/// in the slot that `place` says; a bit of `occupied` is set exactly if its slot's list is not
-/// empty.
+/// Invariants: a key in the wheel is on the ready list or aside if its due tick is not after
+/// `elapsed`, else in the slot that `place` says; a bit of `occupied` is set exactly if its slot's
+/// list is not empty.
 #[derive(Debug)]
 pub struct Wheel {
     elapsed: u64,
     occupied: [u64; LEVELS],
     slots: Box<[[List; SLOTS]; LEVELS]>,
+    /// Its length counts those aside too: a key does not know which of the two lists it is on, and
+    /// need not, because only the ends of a list are known to it.
     ready: List,
+    /// Ready keys that were set aside. Its own length is not kept.
+    aside: List,
     entries: Vec<Entry>,
     len: u32,
 }
@@ -92,6 +97,7 @@ impl Wheel {
             occupied: [0; LEVELS],
             slots: Box::new([[List::EMPTY; SLOTS]; LEVELS]),
             ready: List::EMPTY,
+            aside: List::EMPTY,
             entries: Vec::new(),
             len: 0,
         }
@@ -207,10 +213,40 @@ impl Wheel {
         self.entries.get(key as usize).map(|entry| (key, entry.due))
     }
 
-    /// Keys on the ready list.
+    /// Keys on the ready list and aside.
     #[must_use]
     pub const fn ready_len(&self) -> u32 {
         self.ready.len
+    }
+
+    /// Puts the first key of the ready list aside, behind those that are there already: it stays
+    /// ready, but [`Wheel::pop`] and [`Wheel::next_due`] pass it over.
+    pub fn set_aside(&mut self) {
+        if let Some((key, _)) = self.peek() {
+            self.unlink(Place::Ready, key);
+            let tail = self.aside.tail;
+            self.hang(key, tail);
+            if tail == NIL {
+                self.aside.head = key;
+            }
+            self.aside.tail = key;
+            self.ready.len += 1;
+        }
+    }
+
+    /// The key that was set aside first, with its due tick.
+    #[must_use]
+    pub fn peek_aside(&self) -> Option<(u32, u64)> {
+        let key = self.aside.head;
+        self.entries.get(key as usize).map(|entry| (key, entry.due))
+    }
+
+    /// Takes the key that was set aside first, with its due tick.
+    pub fn pop_aside(&mut self) -> Option<(u32, u64)> {
+        let (key, due) = self.peek_aside()?;
+        self.unlink(Place::Ready, key);
+        self.len -= 1;
+        Some((key, due))
     }
 
     /// The due tick of the first ready key; if none is ready, a tick to [`Wheel::advance`] to:
@@ -240,8 +276,14 @@ impl Wheel {
         list.len += 1;
         if tail == NIL {
             list.head = key;
-        } else {
-            self.entries[tail as usize].next = key;
+        }
+        self.hang(key, tail);
+    }
+
+    /// Hangs `key` behind `tail`, if there is one, as the last of its list.
+    fn hang(&mut self, key: u32, tail: u32) {
+        if let Some(before) = self.entries.get_mut(tail as usize) {
+            before.next = key;
         }
         let entry = &mut self.entries[key as usize];
         (entry.next, entry.prev) = (NIL, tail);
@@ -258,10 +300,15 @@ impl Wheel {
         }
         let list = self.list(place);
         list.len -= 1;
+        // Of two lists that the key may be on, it is at the end of which it is the end.
         if next == NIL {
+            let aside = place == Place::Ready && self.aside.tail == key;
+            let list = if aside { &mut self.aside } else { self.list(place) };
             list.tail = prev;
         }
         if prev == NIL {
+            let aside = place == Place::Ready && self.aside.head == key;
+            let list = if aside { &mut self.aside } else { self.list(place) };
             list.head = next;
         }
         if let (Place::Slot(level, slot), NIL, NIL) = (place, next, prev) {

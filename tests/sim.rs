@@ -9,6 +9,10 @@ mod cases;
 mod run;
 #[path = "sim/scenario.rs"]
 mod scenario;
+#[path = "sim/shortage.rs"]
+mod shortage;
+#[path = "sim/stage.rs"]
+mod stage;
 mod support;
 #[path = "sim/truth.rs"]
 mod truth;

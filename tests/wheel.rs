@@ -13,12 +13,13 @@ struct Model {
     elapsed: u64,
     waiting: BTreeMap<(u64, u64), u32>,
     ready: VecDeque<(u32, u64)>,
+    aside: VecDeque<(u32, u64)>,
     inserted: u64,
 }
 
 impl Model {
     fn due(&self, key: u32) -> Option<u64> {
-        let ready = self.ready.iter().find(|r| r.0 == key).map(|r| r.1);
+        let ready = self.ready.iter().chain(&self.aside).find(|r| r.0 == key).map(|r| r.1);
         ready.or_else(|| self.waiting.iter().find(|w| *w.1 == key).map(|w| w.0.0))
     }
 
@@ -31,8 +32,13 @@ impl Model {
         }
     }
 
+    fn ready_len(&self) -> usize {
+        self.ready.len() + self.aside.len()
+    }
+
     fn remove(&mut self, key: u32) {
         self.ready.retain(|r| r.0 != key);
+        self.aside.retain(|r| r.0 != key);
         self.waiting.retain(|_, k| *k != key);
     }
 
@@ -56,6 +62,8 @@ enum Op {
     Advance(u64),
     AdvanceToNext,
     Pop,
+    SetAside,
+    PopAside,
 }
 
 /// Distances of every magnitude, and those around the edges of slots.
@@ -77,15 +85,18 @@ fn op() -> impl Strategy<Value = Op> {
         3 => distance().prop_map(Op::Advance),
         2 => Just(Op::AdvanceToNext),
         3 => Just(Op::Pop),
+        2 => Just(Op::SetAside),
+        1 => Just(Op::PopAside),
     ]
 }
 
 fn check(wheel: &Wheel, model: &Model) {
     assert_eq!(wheel.elapsed(), model.elapsed);
-    assert_eq!(wheel.len() as usize, model.ready.len() + model.waiting.len());
-    assert_eq!(wheel.is_empty(), model.ready.is_empty() && model.waiting.is_empty());
-    assert_eq!(wheel.ready_len() as usize, model.ready.len());
+    assert_eq!(wheel.len() as usize, model.ready_len() + model.waiting.len());
+    assert_eq!(wheel.is_empty(), model.ready_len() == 0 && model.waiting.is_empty());
+    assert_eq!(wheel.ready_len() as usize, model.ready_len());
     assert_eq!(wheel.peek(), model.ready.front().copied());
+    assert_eq!(wheel.peek_aside(), model.aside.front().copied());
     for key in 0..KEYS {
         assert_eq!(wheel.due(key), model.due(key), "key {key}");
     }
@@ -135,9 +146,16 @@ proptest! {
                     model.advance(next);
                 }
                 Op::Pop => assert_eq!(wheel.pop(), model.ready.pop_front()),
+                Op::SetAside => {
+                    wheel.set_aside();
+                    model.aside.extend(model.ready.pop_front());
+                }
+                Op::PopAside => assert_eq!(wheel.pop_aside(), model.aside.pop_front()),
             }
             check(&wheel, &model);
         }
+        let aside: VecDeque<_> = std::iter::from_fn(|| wheel.pop_aside()).collect();
+        assert_eq!(aside, model.aside);
         let rest = model.waiting.len() + model.ready.len();
         wheel.advance(u64::MAX);
         assert_eq!(std::iter::from_fn(|| wheel.pop()).count(), rest);

@@ -169,7 +169,7 @@ pub(super) mod tests {
         let detail = prop_oneof![
             Just(Detail::None),
             Just(Detail::Errno(Errno::ECONNREFUSED)),
-            Just(Detail::Cause(Cause::StartedLate)),
+            Just(Detail::Cause(Cause::NoFreeSlot)),
         ];
         let us = || prop::option::of(any::<u32>());
         let observed = (0..3_usize).prop_map(|index| Observed::ALL[index]);

@@ -354,8 +354,8 @@ mod tests {
                 for since in [-100_000_000_000, 0, 123_455, 123_456, 100_000_000_000] {
                     let (status, detail) = match row.class {
                         Class::Pass => (599, Detail::None),
-                        Class::Fail => (599, Detail::Cause(Cause::StartedLate)),
-                        Class::LocalFault => (0, Detail::Cause(Cause::StartedLate)),
+                        Class::Fail => (599, Detail::Cause(Cause::NoFreeSlot)),
+                        Class::LocalFault => (0, Detail::Cause(Cause::NoFreeSlot)),
                     };
                     let outcome = Some(Outcome { code: row.code, status, detail });
                     let verdict = Verdict { observed, outcome, since: Moment(since) };

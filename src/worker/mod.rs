@@ -12,19 +12,21 @@
 //! - A slot is given back only when none of its operations is in flight.
 
 pub mod command;
+mod excuses;
 mod pace;
 mod probes;
 pub mod reporter;
 mod shard;
 mod slots;
+mod starts;
 mod window;
 
 pub use command::Command;
 pub use reporter::{Keep, Reporter};
 
 use crate::io::{Completion, Io, IoError};
-use crate::limits::{OVERSLEPT, SLEEP_MAX, STARTS_PER_TURN, STOP_GRACE};
-use crate::outcome::{Cause, Code, Outcome};
+use crate::limits::{OVERSLEPT, SLEEP_MAX, STOP_GRACE};
+use crate::outcome::Outcome;
 use crate::recipe::Recipe;
 use crate::registry::{Addition, GroupKey};
 use crate::report::{Phases, TargetId};
@@ -33,10 +35,12 @@ use crate::stats::Stats;
 use crate::time::Instant;
 use crate::wheel::Wheel;
 use crossbeam_channel::{Receiver, TryRecvError};
+use excuses::Excuses;
 use foldhash::HashSet;
 use pace::Pace;
 use shard::Shard;
 use slots::{Slots, State};
+use starts::Blocked;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -72,8 +76,9 @@ pub struct Worker<I: Io> {
     /// Deadlines of the probes in flight, by slot, on the clock of [`Worker::run_tick`].
     deadlines: Wheel,
     pace: Pace,
-    /// No probe is started before this: see [`BATCH_GAP`].
+    /// No probe is started before this, so that they start in batches.
     next_batch: Instant,
+    excuses: Excuses,
     reporter: Reporter,
     stats: Box<Stats>,
     stats_due: Instant,
@@ -91,13 +96,6 @@ pub struct Worker<I: Io> {
     sealed: bool,
 }
 
-/// A worker that started as many probes as this in one turn is busy enough to start in batches.
-const BATCH_FROM: usize = 8;
-/// How long a busy worker lets due targets gather before it wakes for them. A turn costs some
-/// microseconds of its own, shared by all that it starts; this lateness buys a tenth of the CPU.
-const BATCH_GAP: Duration = Duration::from_millis(10);
-/// How long no probe is started after the ring could take none.
-const RING_FULL_PAUSE: Duration = Duration::from_millis(1);
 /// Commands that are carried out between two turns at most.
 const COMMANDS_PER_TURN: usize = 2;
 /// How often figures go to the collector.
@@ -123,10 +121,11 @@ impl<I: Io> Worker<I> {
             recipes: Vec::new(),
             shard: Shard::default(),
             schedule: Schedule::new(now),
-            slots: Slots::new(capacity),
+            slots: Slots::new(capacity, options.rounds.is_some()),
             deadlines,
             pace: Pace::new(options, now),
             next_batch: now,
+            excuses: Excuses::new(),
             reporter,
             stats: Box::default(),
             stats_due: now + STATS_EVERY,
@@ -150,7 +149,8 @@ impl<I: Io> Worker<I> {
         let called = self.called();
         self.schedule.advance(called);
         let blocked = self.start_due(called);
-        let until = if more_commands { called } else { self.wake(called, blocked) };
+        let excuse = self.excuse(called);
+        let until = if more_commands { called } else { self.wake(called, blocked, excuse) };
         let mut completions = std::mem::take(&mut self.completions);
         self.io.wait(until, &mut completions)?;
         self.woken(called, until);
@@ -238,6 +238,7 @@ impl<I: Io> Worker<I> {
         if self.recipes.len() <= place {
             self.recipes.resize(place + 1, None);
         }
+        self.excuses.expect(&recipe);
         let recipe = Rc::new(recipe);
         let Some(before) = self.recipes[place].replace(Rc::clone(&recipe)) else { return };
         let members: Vec<u32> = self.shard.of_group(key).collect();
@@ -320,7 +321,7 @@ impl<I: Io> Worker<I> {
     }
 
     /// The instant to wait for: whatever comes first of the next start, deadline and report.
-    fn wake(&self, now: Instant, blocked: Blocked) -> Instant {
+    fn wake(&self, now: Instant, blocked: Blocked, excuse: Option<Instant>) -> Instant {
         let start = match blocked {
             Blocked::Not => self.schedule.wake().map(|start| start.max(self.next_batch)),
             Blocked::Until(instant) => Some(instant),
@@ -330,69 +331,13 @@ impl<I: Io> Worker<I> {
             .deadlines
             .next_due()
             .map(|tick| self.origin + self.lost + Duration::from_millis(tick));
-        [start, deadline, self.reporter.wake(), Some(self.stats_due), Some(now + SLEEP_MAX)]
+        let reports = [self.reporter.wake(), Some(self.stats_due), excuse];
+        [start, deadline, Some(now + SLEEP_MAX)]
             .into_iter()
+            .chain(reports)
             .flatten()
             .min()
             .unwrap_or(now)
-    }
-
-    // -- starts --
-
-    /// Starts what is due, as far as slots, ring, pace and the turn's budget allow.
-    fn start_due(&mut self, now: Instant) -> Blocked {
-        if self.stop_by.is_some() {
-            return Blocked::ForCompletions;
-        }
-        if self.reporter.is_choked() {
-            return Blocked::Until(now + crate::limits::BATCH_DELAY);
-        }
-        if self.io.room() == 0 {
-            return Blocked::Until(now + RING_FULL_PAUSE);
-        }
-        if now < self.next_batch {
-            return Blocked::Until(self.next_batch);
-        }
-        let room = STARTS_PER_TURN.min(self.io.room());
-        let mut budget = room;
-        while let Some(due) = self.schedule.peek() {
-            if self.slots.is_full() {
-                self.give_up(now);
-                return Blocked::ForCompletions;
-            }
-            if budget == 0 {
-                return Blocked::Until(now);
-            }
-            if let Some(instant) = self.pace.blocked(now) {
-                return Blocked::Until(instant);
-            }
-            budget -= 1;
-            self.pace.started(now);
-            self.schedule.pop();
-            self.start(due, now);
-        }
-        if room - budget >= BATCH_FROM {
-            self.next_batch = now + BATCH_GAP;
-        }
-        Blocked::Not
-    }
-
-    /// No slot is free: targets that have waited for a whole interval come to a local fault, so
-    /// that what they show is not older than it seems. One-shot runs wait for as long as it takes.
-    fn give_up(&mut self, now: Instant) {
-        if self.options.rounds.is_some() {
-            return;
-        }
-        for _ in 0..STARTS_PER_TURN {
-            let Some(due) = self.schedule.peek() else { return };
-            let Some(recipe) = self.recipe(due.target) else { return };
-            if now.since(self.schedule.instant(due.tick)) <= recipe.interval {
-                return;
-            }
-            self.schedule.pop();
-            let outcome = Outcome::cause(Code::SockErr, Cause::NoFreeSlot);
-            self.settle(due, &recipe, outcome, Phases::default(), now);
-        }
     }
 
     fn recipe(&self, target: u32) -> Option<Rc<Recipe>> {
@@ -447,15 +392,4 @@ impl<I: Io> Worker<I> {
         self.stats.targets = self.shard.len();
         self.reporter.stats(&mut self.stats, self.now);
     }
-}
-
-/// Why no more probes were started in this turn.
-#[derive(Clone, Copy, Debug)]
-enum Blocked {
-    /// Nothing more is due.
-    Not,
-    /// By budget or pace: look again then.
-    Until(Instant),
-    /// By slots: look again when something has completed.
-    ForCompletions,
 }

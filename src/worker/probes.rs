@@ -14,11 +14,12 @@ use std::rc::Rc;
 
 impl<I: Io> Worker<I> {
     /// Starts the probe of a target that was taken off the schedule. A slot must be free.
-    pub(super) fn start(&mut self, due: Due, now: Instant) {
+    /// `failing`: it failed last.
+    pub(super) fn start(&mut self, due: Due, failing: bool, now: Instant) {
         let Some(recipe) = self.recipe(due.target) else { return };
         let address = recipe.endpoint(self.shard.endpoint(due.target)).socket_addr();
         let socket = Socket { ipv6: address.is_ipv6(), hold_ack: holds_ack(&recipe) };
-        let Some(index) = self.slots.acquire(socket) else { return };
+        let Some(index) = self.slots.acquire(socket, failing) else { return };
         self.stats.start(now.since(self.schedule.instant(due.tick)));
         let deadline = self.run_tick(now + recipe.timeout) + 1;
         self.deadlines.insert(index, deadline);

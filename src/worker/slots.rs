@@ -4,6 +4,10 @@
 //! list or in use; its generation counts its probes, so that a completion of an earlier one is
 //! recognised. Freed slots are taken again last in, first out, by sort of socket: the pool stays
 //! small and warm, and a recycled socket already has the options that the probe needs.
+//!
+//! A probe that fails mostly holds its slot for a whole timeout, one that passes for a round trip.
+//! So that a dead group never takes all slots, probes of targets that failed last may hold all but
+//! one in [`RESERVED`]; those are enough for many that answer, and cost a blackout little.
 
 use crate::check::Probe;
 use crate::io::{Kind, Socket, Token};
@@ -50,7 +54,12 @@ pub(super) struct Slot {
     /// One bit per [`Kind`] in flight.
     in_flight: u8,
     sort: u8,
+    /// Its target failed last when this probe started.
+    failing: bool,
 }
+
+/// One slot in so many is never held by a target that failed last.
+const RESERVED: u32 = 16;
 
 /// The kinds of operations that a slot can have in flight.
 const KINDS: [Kind; 3] = [Kind::Connect, Kind::Send, Kind::Receive];
@@ -95,13 +104,20 @@ pub(super) struct Slots {
     free: [Vec<u32>; Socket::SORTS],
     capacity: u32,
     in_use: u32,
+    failing: u32,
+    failing_max: u32,
 }
 
 impl Slots {
-    /// A pool of `capacity` slots, made as they are first needed.
+    /// A pool of `capacity` slots, made as they are first needed. Where `all`, failing targets may
+    /// take them all.
     #[must_use]
-    pub(super) fn new(capacity: u32) -> Self {
-        Self { slots: Vec::new(), free: Default::default(), capacity, in_use: 0 }
+    pub(super) fn new(capacity: u32, all: bool) -> Self {
+        let reserved = if all { 0 } else { capacity.div_ceil(RESERVED) };
+        // A single slot is for everybody.
+        let failing_max = (capacity - reserved).max(capacity.min(1));
+        let (slots, free) = (Vec::new(), Default::default());
+        Self { slots, free, capacity, in_use: 0, failing: 0, failing_max }
     }
 
     /// Slots in use.
@@ -122,6 +138,12 @@ impl Slots {
         self.in_use == self.capacity
     }
 
+    /// Whether targets that failed last may take no further slot.
+    #[must_use]
+    pub(super) const fn is_full_for_failing(&self) -> bool {
+        self.failing >= self.failing_max || self.is_full()
+    }
+
     /// Slots that exist; indices are below it.
     #[must_use]
     pub(super) fn made(&self) -> u32 {
@@ -129,7 +151,8 @@ impl Slots {
     }
 
     /// Lends a slot to a probe: one whose socket is of the right sort, else a fresh one, else any.
-    pub(super) fn acquire(&mut self, socket: Socket) -> Option<u32> {
+    /// `failing`: its target failed last.
+    pub(super) fn acquire(&mut self, socket: Socket, failing: bool) -> Option<u32> {
         let sort = socket.sort();
         let index = self.free[sort]
             .pop()
@@ -139,6 +162,8 @@ impl Slots {
         debug_assert!(matches!(slot.state, State::Free) && slot.is_idle());
         slot.sort = u8::try_from(sort).unwrap_or(0);
         slot.generation = (slot.generation + 1) & ((1 << Token::GENERATION_BITS) - 1);
+        slot.failing = failing;
+        self.failing += u32::from(failing);
         self.in_use += 1;
         Some(index)
     }
@@ -149,6 +174,7 @@ impl Slots {
         debug_assert!(slot.is_idle(), "a slot is free only when nothing is in flight");
         slot.state = State::Free;
         self.free[usize::from(slot.sort)].push(index);
+        self.failing -= u32::from(slot.failing);
         self.in_use -= 1;
     }
 
@@ -168,6 +194,7 @@ impl Slots {
             generation: 0,
             in_flight: 0,
             sort: 0,
+            failing: false,
         });
         Some(index)
     }
@@ -196,28 +223,57 @@ mod tests {
 
     #[test]
     fn slots_are_lent_by_sort_then_fresh_then_any() {
-        let mut slots = Slots::new(2);
-        let a = slots.acquire(V4).unwrap();
+        let mut slots = Slots::new(2, false);
+        let a = slots.acquire(V4, false).unwrap();
         slots.release(a);
-        assert_eq!(slots.acquire(V4), Some(a), "warm");
+        assert_eq!(slots.acquire(V4, false), Some(a), "warm");
         slots.release(a);
-        let b = slots.acquire(V6).unwrap();
+        let b = slots.acquire(V6, false).unwrap();
         assert_ne!(a, b, "fresh before a socket of another sort is given up");
-        assert_eq!(slots.acquire(V6), Some(a), "any");
-        assert_eq!(slots.acquire(V6), None);
+        assert_eq!(slots.acquire(V6, false), Some(a), "any");
+        assert_eq!(slots.acquire(V6, false), None);
         assert!(slots.is_full());
     }
 
     #[test]
+    fn targets_that_failed_leave_slots_to_the_others() {
+        for (capacity, all, expected) in [
+            (0, false, 0),
+            (1, false, 1),
+            (2, false, 1),
+            (16, false, 15),
+            (17, false, 15),
+            (4_096, false, 3_840),
+            (16, true, 16),
+        ] {
+            let mut slots = Slots::new(capacity, all);
+            let mut taken = Vec::new();
+            while !slots.is_full_for_failing() {
+                taken.push(slots.acquire(V4, true).unwrap());
+            }
+            assert_eq!(taken.len(), expected, "of {capacity}");
+            while let Some(other) = slots.acquire(V4, false) {
+                taken.push(other);
+            }
+            assert!(slots.is_full() && taken.len() == capacity as usize);
+            for slot in taken.into_iter().rev() {
+                assert_eq!(slots.is_full_for_failing(), slots.failing as usize == expected);
+                slots.release(slot);
+            }
+            assert_eq!((slots.in_use(), slots.failing), (0, 0));
+        }
+    }
+
+    #[test]
     fn a_completion_of_an_earlier_probe_is_recognised() {
-        let mut slots = Slots::new(1);
-        let index = slots.acquire(V4).unwrap();
+        let mut slots = Slots::new(1, false);
+        let index = slots.acquire(V4, false).unwrap();
         let old = slots[index].submit(index, Kind::Connect);
         assert!(!slots[index].is_idle());
         assert!(slots[index].complete(old));
         assert!(!slots[index].complete(old), "completes once");
         slots.release(index);
-        slots.acquire(V4).unwrap();
+        slots.acquire(V4, false).unwrap();
         let new = slots[index].submit(index, Kind::Connect);
         assert!(!slots[index].complete(old));
         assert_eq!(slots[index].tokens(index).collect::<Vec<_>>(), [new]);

@@ -1,24 +1,22 @@
 //! Cases that chance would find too seldom, each as a run of its own.
 
-use crate::run::{Run, world};
+use crate::run::Run;
 use crate::scenario::{Doubts, Scenario, plain, quiet};
+use crate::stage::Stage;
 use crate::support::scripts::{Asked, SCRIPTS, Script};
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use nix::errno::Errno;
 use ringcheck::health::{Health, Observed, Thresholds, Transition};
-use ringcheck::io::sim::{Behaviour, Fate, Fault, Faults, Peer, Sim, Start};
+use ringcheck::io::sim::{Behaviour, Fate, Fault, Faults, Peer};
 use ringcheck::outcome::{Class, Code};
 use ringcheck::recipe::Recipe;
-use ringcheck::registry::{Addition, GroupKey};
-use ringcheck::report::{Batch, Report, TargetId};
-use ringcheck::rng::hash_target;
-use ringcheck::schedule::First;
+use ringcheck::registry::GroupKey;
+use ringcheck::report::Report;
 use ringcheck::time::Instant;
-use ringcheck::worker::{Command, Flow, Keep, Options, Reporter, Worker};
+use ringcheck::worker::{Command, Flow, Keep};
 use std::sync::Arc;
 use std::time::Duration;
 
-fn script(name: &str) -> Script {
+pub(crate) fn script(name: &str) -> Script {
     *SCRIPTS.iter().find(|script| script.name == name).expect("a script of that name")
 }
 
@@ -116,59 +114,6 @@ fn a_wrong_outcome_is_noticed() {
     let mut scenario = healthy(ms(60), Faults::none());
     scenario.targets[10].expects = vec![(Code::L4Con, 0)];
     Run::complete(&scenario);
-}
-
-/// A worker with its channels, driven by hand.
-struct Stage {
-    worker: Worker<Sim>,
-    commands: Option<Sender<Command>>,
-    batches: Receiver<Batch>,
-    // Held so that the worker can give its memory a home.
-    _spares: Sender<Batch>,
-}
-
-impl Stage {
-    /// All targets of the scenario, added at once. `rounds` makes it a one-shot run.
-    fn new(scenario: &Scenario, keep: Keep, rounds: Option<u32>) -> Self {
-        let (commands, orders) = unbounded();
-        let (out, batches) = bounded(if keep == Keep::All { 1_000 } else { 1 });
-        let (spares, used) = unbounded();
-        let options = Options { rounds, rate: rounds.map(|_| 100.0) };
-        let reporter = Reporter::new(0, keep, out, used);
-        let worker = Worker::new(world(scenario), options, orders, reporter);
-        let stage = Self { worker, commands: Some(commands), batches, _spares: spares };
-        for (key, recipe) in (0..).zip(&scenario.recipes) {
-            stage.send(Command::Recipe(GroupKey(key), Arc::new(recipe.clone())));
-        }
-        let addition = |(index, target): (u32, &crate::scenario::Target)| Addition {
-            target: TargetId(index),
-            group: GroupKey(u32::try_from(target.group).unwrap()),
-            endpoint: target.address.into(),
-            hash: hash_target("group", target.address),
-            health: Health::default(),
-        };
-        let first = if rounds.is_some() { First::Now } else { First::Spread };
-        stage.send(Command::Add(first, (0..).zip(&scenario.targets).map(addition).collect()));
-        stage
-    }
-
-    fn send(&self, command: Command) {
-        self.commands.as_ref().unwrap().send(command).unwrap();
-    }
-
-    /// Turns until `end`, and all reports that came.
-    fn until(&mut self, end: Instant) -> Vec<Report> {
-        let mut reports = Vec::new();
-        while self.worker.io().clock() < end {
-            assert_eq!(self.worker.turn().unwrap(), Flow::Continue);
-            reports.extend(self.batches.try_iter().flat_map(|batch| batch.reports));
-        }
-        reports
-    }
-
-    fn starts(&mut self) -> Vec<Start> {
-        self.worker.io_mut().ledger_mut().take_log()
-    }
 }
 
 /// A collector that is far behind sees fewer reports, but every transition, and the state as it is.

@@ -265,14 +265,8 @@ impl<'a> Checks<'a> {
     }
 
     fn finish(mut self, end: Instant, sim: &Sim) -> Summary {
-        // Where there are too few slots, targets are served and excused in the order in which they
-        // were due, so each may wait for as long as the most patient one.
-        let patience = self.scenario.recipes.iter().map(|recipe| recipe.interval).max();
-        let slack = if self.scenario.ample {
-            LATE
-        } else {
-            Duration::from_secs(1) + patience.unwrap_or_default()
-        };
+        // Those who wait for too long are looked for a few times a second.
+        let slack = if self.scenario.ample { LATE } else { Duration::from_millis(300) };
         let slack = if end > self.calm { slack } else { Duration::MAX };
         for (index, truth) in (0..).zip(&self.truths) {
             if let Err(what) = truth.finish(end, slack) {

@@ -24,6 +24,8 @@ pub(crate) struct Truth {
     pub interval: Duration,
     pub timeout: Duration,
     pub thresholds: Thresholds,
+    /// Whether there is always a slot.
+    pub ample: bool,
     /// Code and status by the place of what a probe met.
     pub expects: Vec<(Code, u16)>,
     pub doubts: Doubts,
@@ -47,6 +49,7 @@ impl Truth {
             interval: recipe.interval,
             timeout: recipe.timeout,
             thresholds: recipe.thresholds,
+            ample: scenario.ample,
             expects: target.expects.clone(),
             doubts: scenario.doubts,
             due: None,
@@ -69,21 +72,40 @@ impl Truth {
         stopped: Duration,
     ) -> Result<Option<Duration>, String> {
         let due = self.due.ok_or("a report of a target that is not probed")?;
-        let lateness = if never_started(report) {
-            None
-        } else {
-            let start = self.open.pop_front().ok_or("a report without a start")?;
-            Some(self.matches(report, &start, due, stopped)?)
-        };
-        self.replay(report)?;
         self.reports += 1;
+        if never_started(report) {
+            self.excused(report, Instant::from_millis(due))?;
+            return Ok(None);
+        }
+        let start = self.open.pop_front().ok_or("a report without a start")?;
+        let lateness = self.matches(report, &start, due, stopped)?;
+        self.replay(report, 1)?;
         let interval = millis(self.interval);
         let now = report.at.as_millis();
         let late = now.saturating_sub(due + interval);
         let skipped = late.div_ceil(interval);
         self.skipped += skipped;
         self.due = Some(due + interval * (skipped + 1));
-        Ok(lateness)
+        Ok(Some(lateness))
+    }
+
+    /// It says that it waits for a slot: not before its patience is over, and once. Its turn stays.
+    fn excused(&mut self, report: &Report, due: Instant) -> Result<(), String> {
+        if report.at < due + self.patience() {
+            return Err(format!("gave up after {:?}", report.at.since(due)));
+        }
+        if self.health.observed() == Observed::Unavailable {
+            return Err("said twice that it is not known".to_owned());
+        }
+        if self.ample || report.observed != Observed::Unavailable {
+            return Err("no reason to give up".to_owned());
+        }
+        self.replay(report, self.thresholds.unhealthy)
+    }
+
+    /// How long it waits for a slot before it says that it is not known.
+    fn patience(&self) -> Duration {
+        self.interval * self.thresholds.unhealthy.into()
     }
 
     fn matches(
@@ -142,8 +164,13 @@ impl Truth {
         Ok(())
     }
 
-    fn replay(&mut self, report: &Report) -> Result<(), String> {
-        let transition = self.health.observe(report.outcome.class(), self.thresholds);
+    /// The outcome counts so many times.
+    fn replay(&mut self, report: &Report, times: u8) -> Result<(), String> {
+        let mut transition = None;
+        for _ in 0..times {
+            let observed = self.health.observe(report.outcome.class(), self.thresholds);
+            transition = transition.or(observed);
+        }
         let expected = (self.health.observed(), self.health.streak(), transition);
         let told = (report.observed, report.streak, report.transition);
         if told == expected {
@@ -169,14 +196,20 @@ impl Truth {
     }
 
     /// What must hold when time is up at `end`: nothing was lost, nothing fell behind by more than
-    /// `slack`, and nobody who is always well was ever called ill.
+    /// `slack` (where there are too few slots, without saying so), and nobody who is always well
+    /// was ever called ill.
     ///
     /// # Errors
     /// What does not hold.
     pub(crate) fn finish(&self, end: Instant, slack: Duration) -> Result<(), String> {
         let Some(due) = self.due.filter(|_| !self.gone) else { return Ok(()) };
         let due = Instant::from_millis(due);
-        if due + self.timeout + slack < end {
+        let (by, said) = match self.open.front() {
+            _ if self.ample => (due + self.timeout, false),
+            Some(start) => (start.at + self.timeout, false),
+            None => (due + self.patience(), self.health.observed() == Observed::Unavailable),
+        };
+        if by + slack < end && !said {
             return Err(format!("lost: its probe of {due:?} neither came nor was excused"));
         }
         if self.reports > 0 && self.always_well() && self.health.observed() == Observed::Unhealthy {
@@ -193,5 +226,5 @@ impl Truth {
 
 /// Whether the report tells that no probe was started.
 pub(crate) fn never_started(report: &Report) -> bool {
-    matches!(report.outcome.detail, Detail::Cause(Cause::NoFreeSlot | Cause::StartedLate))
+    report.outcome.detail == Detail::Cause(Cause::NoFreeSlot)
 }

@@ -60,6 +60,7 @@ pub struct Sim {
     rng: Rng,
     now: Instant,
     turn_cost: Duration,
+    start_cost: Duration,
     stopped: Duration,
     slots: Vec<Slot>,
     addresses: Vec<SocketAddr>,
@@ -92,6 +93,7 @@ impl Sim {
             rng: Rng::new(seed),
             now: Instant::ZERO,
             turn_cost: Duration::ZERO,
+            start_cost: Duration::ZERO,
             stopped: Duration::ZERO,
             slots: (0..capacity).map(|_| Slot::default()).collect(),
             addresses: vec![unknown; capacity as usize],
@@ -120,6 +122,13 @@ impl Sim {
     #[must_use]
     pub const fn with_turn_cost(mut self, turn_cost: Duration) -> Self {
         self.turn_cost = turn_cost;
+        self
+    }
+
+    /// The same world, in which a wait takes this long for each connect that it carries out.
+    #[must_use]
+    pub const fn with_start_cost(mut self, start_cost: Duration) -> Self {
+        self.start_cost = start_cost;
         self
     }
 
@@ -297,7 +306,8 @@ impl Io for Sim {
 
     fn wait(&mut self, until: Instant, completions: &mut Vec<Completion>) -> Result<(), IoError> {
         let (before, asked, had) = (self.now, self.queued.len(), completions.len());
-        self.now += self.turn_cost;
+        let connects = u32::try_from(self.connects_queued).unwrap_or(u32::MAX);
+        self.now += self.turn_cost + self.start_cost * connects;
         if let Some(held) = self.faults.held(self.now, &mut self.rng) {
             self.skip(held);
         }

@@ -1,0 +1,110 @@
+//! Which probe starts next, and why none does.
+//!
+//! Who has been due for longest is first, whoever it is: where more is due than can be done, all
+//! wait alike. One rule is above that: targets that failed last may hold so many slots and no more
+//! ([`super::slots`]). Beyond it they are set aside, in their order, and compete again, by their
+//! due time, as soon as one of theirs gives its slot back. So a dead group whose probes hold their
+//! slots for a whole timeout makes itself wait, and nobody else.
+
+use super::Worker;
+use crate::io::Io;
+use crate::limits::{BATCH_DELAY, STARTS_PER_TURN};
+use crate::schedule::Due;
+use crate::time::Instant;
+use std::time::Duration;
+
+/// A worker that started as many probes as this in one turn is busy enough to start in batches.
+const BATCH_FROM: usize = 8;
+/// How long a busy worker lets due targets gather before it wakes for them. A turn costs some
+/// microseconds of its own, shared by all that it starts; this lateness buys a tenth of the CPU.
+const BATCH_GAP: Duration = Duration::from_millis(10);
+/// How long no probe is started after the ring could take none.
+const RING_FULL_PAUSE: Duration = Duration::from_millis(1);
+/// Targets that are set aside in one turn at most.
+const ASIDE_PER_TURN: usize = 1_024;
+
+/// Why no more probes were started in this turn.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Blocked {
+    /// Nothing more is due but what waits aside.
+    Not,
+    /// By budget or pace: look again then.
+    Until(Instant),
+    /// By slots: look again when something has completed.
+    ForCompletions,
+}
+
+/// Who starts next.
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    /// The first of those that are ready; true where it failed last.
+    Ready(Due, bool),
+    /// The first of those aside.
+    Aside(Due),
+}
+
+impl<I: Io> Worker<I> {
+    /// Starts what is due, as far as slots, ring, pace and the turn's budget allow.
+    pub(super) fn start_due(&mut self, now: Instant) -> Blocked {
+        if self.stop_by.is_some() {
+            return Blocked::ForCompletions;
+        }
+        if self.reporter.is_choked() {
+            return Blocked::Until(now + BATCH_DELAY);
+        }
+        if self.io.room() == 0 {
+            return Blocked::Until(now + RING_FULL_PAUSE);
+        }
+        if now < self.next_batch {
+            return Blocked::Until(self.next_batch);
+        }
+        let room = STARTS_PER_TURN.min(self.io.room());
+        let (mut budget, mut aside) = (room, ASIDE_PER_TURN);
+        while let Some(next) = self.next_start() {
+            if self.slots.is_full() {
+                return Blocked::ForCompletions;
+            }
+            if budget == 0 || aside == 0 {
+                return Blocked::Until(now);
+            }
+            if let Next::Ready(_, true) = next
+                && self.slots.is_full_for_failing()
+            {
+                self.schedule.set_aside();
+                aside -= 1;
+                continue;
+            }
+            if let Some(instant) = self.pace.blocked(now) {
+                return Blocked::Until(instant);
+            }
+            budget -= 1;
+            self.pace.started(now);
+            match next {
+                Next::Ready(due, failing) => {
+                    self.schedule.pop();
+                    self.start(due, failing, now);
+                }
+                Next::Aside(due) => {
+                    self.schedule.pop_aside();
+                    self.start(due, true, now);
+                }
+            }
+        }
+        if room - budget >= BATCH_FROM {
+            self.next_batch = now + BATCH_GAP;
+        }
+        Blocked::Not
+    }
+
+    /// Whoever has been due for longest, of those that may have a slot if there is one.
+    fn next_start(&mut self) -> Option<Next> {
+        let aside = self.schedule.peek_aside().filter(|_| !self.slots.is_full_for_failing());
+        let Some(ready) = self.schedule.peek() else { return aside.map(Next::Aside) };
+        match aside {
+            Some(aside) if aside.tick <= ready.tick => Some(Next::Aside(aside)),
+            Some(_) | None => {
+                Some(Next::Ready(ready, self.shard.health(ready.target).is_failing()))
+            }
+        }
+    }
+}
