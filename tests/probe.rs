@@ -35,6 +35,7 @@ fn expected(does: Behaviour, is_http: bool) -> &'static str {
         (Behaviour::Status(_), true) => "L7STS",
         (Behaviour::Garbage | Behaviour::Endless, true) => "L7RSP",
         (Behaviour::Reset | Behaviour::Cut, true) => "L7CUT",
+        (Behaviour::Flap, true) => unreachable!("comes to nothing for good"),
     }
 }
 
