@@ -25,8 +25,9 @@ pub const IN_FLIGHT_DEFAULT: usize = 16_384;
 /// Most probes in flight that one worker can be given: the kernel's largest completion queue holds
 /// every completion of every slot (a slot has at most two operations in flight, and their cancels).
 pub const IN_FLIGHT_MAX: usize = 16_384;
-/// Files of one worker: its ring, its eventfd, and one that its start may need for a moment.
-pub const FILES_PER_WORKER: usize = 3;
+/// Files of one worker: its ring, its eventfd, the host's three counters of dropped packets, and
+/// one that its start may need for a moment.
+pub const FILES_PER_WORKER: usize = 6;
 /// Files of the process besides: standard streams, configuration, the API's socket and its lock,
 /// the control thread's ring, poll and signals, and some clients.
 pub const FILES_BESIDES: usize = 32;

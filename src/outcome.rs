@@ -189,10 +189,12 @@ pub enum Cause {
     Closed,
     /// No free slot for `unhealthy_threshold` intervals.
     NoFreeSlot,
+    /// No answer in time, but this host dropped packets by itself meanwhile.
+    PacketsDropped,
 }
 
 /// Every [`Cause`], in the order of its discriminants, with its sentence.
-const CAUSES: [(Cause, &str); 8] = [
+const CAUSES: [(Cause, &str); 9] = [
     (Cause::NotHttp, "not an HTTP response"),
     (Cause::BadStatusLine, "malformed status line"),
     (Cause::BadHeader, "malformed header line"),
@@ -201,6 +203,7 @@ const CAUSES: [(Cause, &str); 8] = [
     (Cause::StatusNotMatched, "status does not match"),
     (Cause::Closed, "closed before a complete response"),
     (Cause::NoFreeSlot, "no free probe slot in time"),
+    (Cause::PacketsDropped, "no answer in time, but this host dropped packets itself meanwhile"),
 ];
 
 /// What is known beyond the code: an errno, a cause, or nothing. Nine bits.

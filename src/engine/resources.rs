@@ -109,10 +109,10 @@ mod tests {
     #[test]
     fn workers_are_as_many_as_the_files_allow() {
         assert_eq!(workers_within(64, None, 2).unwrap(), 2);
-        assert_eq!(workers_within(64, None, 100).unwrap(), 10);
-        assert_eq!(workers_within(64, Some(10), 2).unwrap(), 10);
+        assert_eq!(workers_within(64, None, 100).unwrap(), 5);
+        assert_eq!(workers_within(64, Some(5), 2).unwrap(), 5);
         assert_eq!(workers_within(u64::MAX, None, 100).unwrap(), 100);
-        for (files, asked) in [(64, Some(11)), (34, None), (0, None)] {
+        for (files, asked) in [(64, Some(6)), (37, None), (0, None)] {
             let error = workers_within(files, asked, 2).unwrap_err().to_string();
             let limit = format!("the file limit is {files}, but ");
             assert!(error.starts_with(&limit) && error.contains("ulimit -n"), "{error}");

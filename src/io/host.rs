@@ -107,4 +107,10 @@ impl Io for Host {
             Self::Uring(uring) => uring.recycle(buffer),
         }
     }
+
+    fn dropped(&mut self) -> u64 {
+        match self {
+            Self::Uring(uring) => uring.dropped(),
+        }
+    }
 }

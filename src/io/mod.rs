@@ -16,6 +16,7 @@
 //!   had already come to.
 //! - Nothing is carried out before [`Io::wait`], which submits all that was pushed and waits once.
 
+pub mod drops;
 pub mod host;
 pub mod sim;
 pub mod uring;
@@ -226,6 +227,10 @@ pub trait Io {
 
     /// Gives a buffer back.
     fn recycle(&mut self, buffer: Buffer);
+
+    /// Packets that this host has dropped by itself on their way out, so far, as far as it tells;
+    /// where this has changed, some were. Cheap enough for every probe that ran out of time.
+    fn dropped(&mut self) -> u64;
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 //! - A slot is given back only when none of its operations is in flight.
 
 pub mod command;
+mod drops;
 mod excuses;
 mod pace;
 mod probes;
@@ -35,6 +36,7 @@ use crate::stats::Stats;
 use crate::time::Instant;
 use crate::wheel::Wheel;
 use crossbeam_channel::{Receiver, TryRecvError};
+use drops::Drops;
 use excuses::Excuses;
 use foldhash::HashSet;
 use pace::Pace;
@@ -88,6 +90,8 @@ pub struct Worker<I: Io> {
     /// When this turn's completions were taken.
     now: Instant,
     completions: Vec<Completion>,
+    /// Packets that the host drops by itself.
+    drops: Drops,
     /// Where requests are rendered.
     request: Vec<u8>,
     /// Set by [`Command::Stop`]: when to give up waiting for what is in flight.
@@ -133,6 +137,7 @@ impl<I: Io> Worker<I> {
             lost: Duration::ZERO,
             now,
             completions: Vec::with_capacity(COMPLETIONS),
+            drops: Drops::new(io.dropped()),
             request: Vec::new(),
             stop_by: None,
             sealed: false,
@@ -386,6 +391,7 @@ impl<I: Io> Worker<I> {
             return;
         }
         self.stats_due = self.now + STATS_EVERY;
+        self.drops.read(self.io.dropped(), self.now);
         self.stats.in_flight = self.slots.in_use();
         self.stats.in_flight_capacity = self.slots.capacity();
         self.stats.backlog = self.schedule.backlog();

@@ -1,10 +1,11 @@
 //! The life of a probe in its slot: start, completions as events for its check, deadline, end.
 
 use super::Worker;
+use super::drops::Drops;
 use super::slots::{Run, State};
 use crate::check::{Action, Event};
 use crate::io::{Completion, Done, Io, Kind, Op, Socket};
-use crate::outcome::Outcome;
+use crate::outcome::{Cause, Code, Outcome};
 use crate::recipe::{Close, Handshake, Recipe};
 use crate::report::Phases;
 use crate::schedule::Due;
@@ -126,6 +127,7 @@ impl<I: Io> Worker<I> {
     fn finish_probe(&mut self, index: u32, outcome: Outcome) {
         self.deadlines.remove(index);
         let State::Running(run) = &self.slots[index].state else { return };
+        let outcome = excused(outcome, run.started, &mut self.io, &mut self.drops, self.now);
         let phases = Phases {
             connect_us: run.connect_us,
             tls_us: None,
@@ -158,6 +160,26 @@ impl<I: Io> Worker<I> {
             Close::Graceful => Op::Close { slot: index },
         });
         self.slots.release(index);
+    }
+}
+
+/// The outcome as it is told: a timeout is no target's failure while this host drops packets by
+/// itself.
+fn excused(
+    outcome: Outcome,
+    started: Instant,
+    io: &mut impl Io,
+    drops: &mut Drops,
+    now: Instant,
+) -> Outcome {
+    if !matches!(outcome.code, Code::L4Tout | Code::L6Tout | Code::L7Tout) {
+        return outcome;
+    }
+    drops.read(io.dropped(), now);
+    if drops.since(started) {
+        Outcome::cause(Code::SockErr, Cause::PacketsDropped)
+    } else {
+        outcome
     }
 }
 

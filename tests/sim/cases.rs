@@ -6,7 +6,7 @@ use crate::stage::Stage;
 use crate::support::scripts::{Asked, SCRIPTS, Script};
 use nix::errno::Errno;
 use ringcheck::health::{Health, Observed, Thresholds, Transition};
-use ringcheck::io::sim::{Behaviour, Fate, Fault, Faults, Peer};
+use ringcheck::io::sim::{Behaviour, Fate, Fault, Faults, Peer, Window};
 use ringcheck::outcome::{Class, Code};
 use ringcheck::recipe::Recipe;
 use ringcheck::registry::GroupKey;
@@ -35,7 +35,7 @@ fn healthy(timeout: Duration, faults: Faults) -> Scenario {
     }
     scenario.faults = faults;
     scenario.faults_end = Instant::ZERO + scenario.duration;
-    scenario.doubts = Doubts { receives: false, stalls: true };
+    scenario.doubts = Doubts { receives: false, stalls: true, drops: true };
     scenario
 }
 
@@ -104,6 +104,35 @@ fn each_local_fault_is_nobodys_failure() {
         assert!(unavailable > 40 * 30, "{errno:?}: {unavailable}");
         let recovered = last.iter().rev().take(40);
         assert!(recovered.clone().all(|r| r.observed == Observed::Healthy && r.streak > 70));
+    }
+}
+
+/// Packets that the host drops by itself are held against nobody; and as soon as it drops none, a
+/// silent target is found out again.
+#[test]
+fn what_the_host_drops_is_nobodys_failure() {
+    let [from, to] = [100_000, 200_000].map(Instant::from_millis);
+    for often in [1, 3, 1_000] {
+        let chance = (1, often);
+        let window = Window { from, to, chance, fault: Fault::Dropped };
+        let mut scenario = healthy(ms(60), Faults::none().window(window));
+        scenario.play(0, &[script("tcp: silent")]);
+        scenario.play(1, &[script("http: never answers")]);
+        let mut stage = Stage::new(&scenario, Keep::Newest, None);
+        let reports = stage.until(Instant::from_millis(300_000));
+        for report in &reports {
+            let class = report.outcome.class();
+            let well = report.target.0 < 40;
+            assert!(!well || class != Class::Fail, "{report:?}");
+            let dropping = from <= report.at && report.at < to + ms(1_500);
+            let failed = class == Class::Fail || dropping && class == Class::LocalFault;
+            assert!(well || failed, "{report:?}");
+        }
+        let dropped = reports.iter().filter(|report| report.outcome.code == Code::SockErr).count();
+        assert!(dropped > 10, "{often}: {dropped}");
+        let silent = |report: &&Report| report.target.0 >= 40 && report.at >= to + ms(1_500);
+        let told: Vec<Observed> = reports.iter().filter(silent).map(|r| r.observed).collect();
+        assert!(told.len() > 700 && told.iter().all(|&told| told == Observed::Unhealthy));
     }
 }
 

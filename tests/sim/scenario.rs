@@ -35,6 +35,8 @@ pub(crate) struct Doubts {
     pub receives: bool,
     /// The worker may be stopped: what was too slow may look as if it had come in time.
     pub stalls: bool,
+    /// The host may drop packets by itself: any timeout may be excused.
+    pub drops: bool,
 }
 
 /// One run.
@@ -244,7 +246,7 @@ fn faults(to: Instant, shortest: Duration, rng: &mut Rng) -> (Faults, Doubts) {
     if rng.chance(2, 5) {
         return (faults, doubts);
     }
-    let kinds = if shortest < OVERSLEPT * 5 { 6 } else { 9 };
+    let kinds = if shortest < OVERSLEPT * 5 { 7 } else { 10 };
     for _ in 0..1 + rng.below(4) {
         let stall = Duration::from_millis(pick(&[1, 9, 11, 50, 400, 3_000, 20_000], rng));
         let errno = pick(
@@ -267,11 +269,13 @@ fn faults(to: Instant, shortest: Duration, rng: &mut Rng) -> (Faults, Doubts) {
             3 => (Fault::Late(shortest / 100), (1, 1 + rng.below(10))),
             4 => (Fault::Batch(usize::try_from(1 + rng.below(4)).unwrap()), (1, 1)),
             5 => (Fault::NoBuffer, (1, 2 + rng.below(50))),
-            6 => (Fault::Oversleep(stall), rare),
-            7 => (Fault::Pause(stall), rare),
+            6 => (Fault::Dropped, (1, 1 + rng.below(50))),
+            7 => (Fault::Oversleep(stall), rare),
+            8 => (Fault::Pause(stall), rare),
             _ => (Fault::Held(stall), rare),
         };
         doubts.receives |= fault == Fault::NoBuffer;
+        doubts.drops |= fault == Fault::Dropped;
         doubts.stalls |= matches!(fault, Fault::Oversleep(_) | Fault::Pause(_) | Fault::Held(_));
         // What always happens must not fill the whole run.
         let length = if chance == (1, 1) { 200_000_000 } else { to.as_nanos() };

@@ -123,12 +123,15 @@ impl Truth {
             return Err("reported before it was started".to_owned());
         }
         let (code, status) = match start.fate {
-            Fate::Fault(_) => (Code::SockErr, 0),
+            Fate::Fault(_) | Fate::Dropped => (Code::SockErr, 0),
             Fate::Peer(index) => self.expects[usize::from(index)],
         };
         let outcome = report.outcome;
         let overlooked = self.doubts.stalls && code == Code::L7Tout;
+        let dropped = outcome.detail == Detail::Cause(Cause::PacketsDropped);
+        let timed_out = matches!(code, Code::L4Tout | Code::L7Tout);
         let excused = self.doubts.receives && outcome.class() == Class::LocalFault
+            || self.doubts.drops && dropped && timed_out
             || overlooked && matches!(outcome.code, Code::L7Ok | Code::L7Rsp);
         if outcome.class() == Class::Fail && self.always_well() {
             return Err(format!("failed with {outcome:?}, though nothing is wrong with it"));
@@ -141,17 +144,20 @@ impl Truth {
         {
             return Err(format!("detail {:?}, but the truth is {errno:?}", outcome.detail));
         }
-        self.in_time(report, stopped - start.stopped)?;
+        if start.fate == Fate::Dropped && !dropped {
+            return Err(format!("detail {:?}, but its packets were dropped here", outcome.detail));
+        }
+        self.in_time(report, start.fate, stopped - start.stopped)?;
         Ok(start.at.since(due_at))
     }
 
     /// A timeout is told when it is over: not before, and not much later unless the worker was
     /// stopped meanwhile. Then it is given back what it lost, and as much again for what it cannot
     /// know.
-    fn in_time(&self, report: &Report, stopped: Duration) -> Result<(), String> {
-        if report.outcome.detail != Detail::None
-            || !matches!(report.outcome.code, Code::L4Tout | Code::L7Tout)
-        {
+    fn in_time(&self, report: &Report, fate: Fate, stopped: Duration) -> Result<(), String> {
+        let timed_out = matches!(report.outcome.code, Code::L4Tout | Code::L7Tout)
+            && report.outcome.detail == Detail::None;
+        if !timed_out && fate != Fate::Dropped {
             return Ok(());
         }
         let total = Duration::from_micros(u64::from(report.phases.total_us) + 1);

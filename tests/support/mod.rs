@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test target uses its part of it")]
 
 pub(crate) mod command;
+pub(crate) mod conntrack;
 pub(crate) mod daemon;
 pub(crate) mod netns;
 pub(crate) mod scripts;

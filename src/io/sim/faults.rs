@@ -12,6 +12,8 @@ use std::time::Duration;
 pub enum Fault {
     /// A connect fails at once with this errno, before any packet leaves.
     Connect(Errno),
+    /// A connect's packets never leave: the host drops them, and counts that.
+    Dropped,
     /// There is room for at most this many connects until the next wait; 0: the ring is full.
     Room(usize),
     /// A wait returns late.
@@ -88,6 +90,10 @@ impl Faults {
             rng,
             |fault| if let Fault::Connect(errno) = fault { Some(errno) } else { None },
         )
+    }
+
+    pub(super) fn dropped(&self, now: Instant, rng: &mut Rng) -> bool {
+        self.roll(now, rng, |fault| (fault == Fault::Dropped).then_some(())).is_some()
     }
 
     pub(super) fn room(&self, now: Instant, rng: &mut Rng) -> Option<usize> {

@@ -13,6 +13,8 @@ pub enum Fate {
     Peer(u16),
     /// A fault of the checker itself; no packet left.
     Fault(Errno),
+    /// The host dropped its packets by itself.
+    Dropped,
 }
 
 /// The start of one probe.

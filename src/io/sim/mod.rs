@@ -74,6 +74,7 @@ pub struct Sim {
     ready: VecDeque<(u32, Kind, u32, Fact)>,
     buffers: Buffers,
     idle_waits: u32,
+    dropped: u64,
     on_request: Option<OnRequest>,
 }
 
@@ -107,6 +108,7 @@ impl Sim {
             ready: VecDeque::new(),
             buffers: Buffers::new(),
             idle_waits: 0,
+            dropped: 0,
             on_request: None,
         }
     }
@@ -346,5 +348,9 @@ impl Io for Sim {
         if !self.buffers.give_back(buffer.id) {
             self.violated(u32::MAX, "a buffer given back that is not lent");
         }
+    }
+
+    fn dropped(&mut self) -> u64 {
+        self.dropped
     }
 }

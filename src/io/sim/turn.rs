@@ -47,6 +47,15 @@ impl Sim {
             self.due(slot, Kind::Connect, serial, Fact::Failed(errno));
             return;
         }
+        if self.faults.dropped(self.now, &mut self.rng) {
+            self.dropped += 1;
+            place.socket = Some(start.socket);
+            place.wire.open(None, Duration::ZERO);
+            self.ledger.start(Start { fate: Fate::Dropped, ..start });
+            let gives_up = What::Due(Kind::Connect, serial, Fact::Failed(Errno::ETIMEDOUT));
+            self.events.push(self.now + KERNEL_TIMEOUT, slot, gives_up);
+            return;
+        }
         let peer = self.network.peer(place.peer);
         let round_trip = peer.round_trip(&mut self.rng);
         let (index, behaviour) = peer.behaviour.resolve(start.at, &mut self.rng);

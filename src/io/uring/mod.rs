@@ -25,6 +25,7 @@ mod memory;
 mod selftest;
 mod setup;
 
+use super::drops::Drops;
 use super::{Buffer, Completion, Done, Io, IoError, Kind, Op, Socket, Token, Unsupported, Waker};
 use crate::limits::SQ_ENTRIES;
 use crate::time::{Instant, monotonic};
@@ -92,6 +93,7 @@ pub struct Uring {
     busy: bool,
     enter_flags: u32,
     waker: Waker,
+    drops: Drops,
 }
 
 /// The socket of one slot.
@@ -127,6 +129,7 @@ impl Uring {
                 | if no_iowait { enter::NO_IOWAIT } else { 0 },
             waker: Waker::new()
                 .map_err(|errno| Unsupported::new("cannot create an eventfd", errno))?,
+            drops: Drops::open(monotonic()),
         };
         uring.arm_wake();
         Ok(uring)
@@ -462,6 +465,10 @@ impl Io for Uring {
         if buffer.id != NO_BUFFER {
             self.memory.buffers.recycle(buffer.id);
         }
+    }
+
+    fn dropped(&mut self) -> u64 {
+        self.drops.dropped(monotonic())
     }
 }
 
