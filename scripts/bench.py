@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,6 +46,10 @@ def run(main):
         status = 130
     except Broken as broken:
         print(f"error: {broken}", file=sys.stderr)
+        status = 2
+    except Exception:
+        # Not 1, which says that a bar is missed.
+        traceback.print_exc()
         status = 2
     sys.exit(status)
 
@@ -141,7 +146,7 @@ class Process:
     """A child with its output in a log; gone when the block ends, and when this script dies."""
 
     def __init__(self, command, log, cpus=None, limits=None):
-        self.command = [str(word) for word in command]
+        self.words = [str(word) for word in command]
         self.log = Path(log)
         self.cpus = cpus
         self.limits = limits or {}
@@ -149,7 +154,7 @@ class Process:
 
     def __enter__(self):
         with open(self.log, "wb") as log:
-            self.child = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log,
+            self.child = subprocess.Popen(self.words, stdin=subprocess.DEVNULL, stdout=log,
                                           stderr=log, preexec_fn=self._prepare,
                                           start_new_session=True)
         return self
@@ -185,7 +190,7 @@ class Process:
         """Ends the script where the child has ended by itself."""
         if self.child.poll() is not None:
             said = self.text().strip().splitlines()[-1:] or ["nothing"]
-            what = " ".join(self.command[:2])
+            what = " ".join(self.words[:2])
             raise Broken(f"'{what}' ended with status {self.child.returncode}: {said[0]}")
 
     def wait_for(self, what, is_so, patience_s=PATIENCE_S, pause_s=0.05):
@@ -281,6 +286,19 @@ class Daemon(Process):
         self.check()
         return self.json("/v1/summary")
 
+    def events_to(self, state, since=0, group=None):
+        """How many transitions into the state there were after number `since`, and the last number."""
+        found, of_group = 0, f"&group={group}" if group else ""
+        while True:
+            status, text = self.ask(f"/v1/events?since={since}&limit=10000{of_group}")
+            if status != 200:
+                raise Broken(f"GET /v1/events was answered {status}: {text}")
+            found += text.count(f'"to":"{state}"')
+            next_since = int(re.search(r'"next_since":(\d+)', text[-200:]).group(1))
+            if next_since == since:
+                return found, since
+            since = next_since
+
     def wait_until(self, what, is_so, patience_s=PATIENCE_S, pause_s=0.2):
         """The first summary of which `is_so` is true."""
         self.wait_for("the daemon's socket", self.is_up, patience_s)
@@ -296,7 +314,7 @@ class Daemon(Process):
         return self.wait_until(f"{count:,} targets are healthy",
                                lambda now: now["targets"]["healthy"] >= count, patience_s)
 
-    def command(self, *arguments):
+    def tell(self, *arguments):
         """Status and output of a ringcheck command about this daemon."""
         done = subprocess.run([self.binary, *arguments, "--socket", self.socket], text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PATIENCE_S)

@@ -19,6 +19,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 /// Checks in flight at once, in each baseline.
 pub const IN_FLIGHT: usize = 64;
 
+/// What is asked over HTTP: as much as the daemon asks.
+pub const REQUEST: &[u8] =
+    b"GET / HTTP/1.1\r\nHost: 127.1.0.0:20000\r\nUser-Agent: ringcheck/0.1.0\r\n\
+    Accept: */*\r\nConnection: close\r\n\r\n";
+/// How a good answer begins.
+pub const GOOD: &[u8] = b"HTTP/1.1 200";
+
 /// A listener on every address of 127.0.0.0/8; returns its port. Connections that end with RST stay
 /// out of its queue (`TCP_DEFER_ACCEPT`); those that end with FIN are taken by a thread.
 pub fn listen() -> u16 {
