@@ -1,5 +1,5 @@
-//! The floor: recycled direct sockets on a bare ring, `CONNECT` then `CONNECT(AF_UNSPEC)`; over HTTP,
-//! `SEND` and `RECV` of an answer that fits one packet in between.
+//! The floor: recycled direct sockets on a bare ring, `CONNECT` then `CONNECT(AF_UNSPEC)`; over
+//! HTTP, `SEND` and `RECV` of an answer that fits one packet in between.
 
 #![allow(unsafe_code, reason = "a bare ring is driven by hand")]
 
