@@ -59,7 +59,7 @@ class Panel:
 
     def draw(self):
         bottom, right = TOP + PANEL_HEIGHT, self.left + PANEL_WIDTH
-        yield f'<text class="title" x="{self.left}" y="{TOP - 24}">{self.title}</text>'
+        yield f'<text class="title" x="{self.left}" y="{TOP - 20}">{self.title}, {self.unit}</text>'
         for power in range(self.x_range[0], self.x_range[1] + 1):
             x = self.x(10**power)
             yield f'<path class="grid" d="M{x:.1f} {TOP}V{bottom}"/>'
@@ -70,7 +70,6 @@ class Panel:
             yield f'<text x="{self.left - 8}" y="{y + 4:.1f}" text-anchor="end">{short(10**power)}</text>'
         middle = (self.left + right) / 2
         yield f'<text x="{middle}" y="{bottom + 40}" text-anchor="middle">targets</text>'
-        yield f'<text x="{self.left - 8}" y="{TOP - 6}" text-anchor="end">{self.unit}</text>'
         yield from self.draw_lines()
 
     def draw_lines(self):
