@@ -96,6 +96,7 @@ fn bench(criterion: &mut Criterion) {
             reload: Arc::new(Nobody),
             edits: Arc::new(Nobody),
             file: "bench.toml".to_owned(),
+            backend: "io_uring",
             aws: AwsConfig::default(),
             alibaba: AlibabaConfig::default(),
             listen: None,

@@ -1,6 +1,6 @@
-//! One TCP check on loopback: the engine against a bare ring, epoll, tokio and tokio-uring, each on
-//! one thread in the same run. Compare the rows of one run with each other, never with another
-//! machine's.
+//! One TCP check on loopback: the engine on each backend against a bare ring, epoll, tokio and
+//! tokio-uring, each on one thread in the same run. Compare the rows of one run with each other,
+//! never with another machine's.
 
 #[path = "baselines/mod.rs"]
 #[allow(unreachable_pub, reason = "shared by benches and examples")]
@@ -12,6 +12,7 @@ use ringcheck::endpoint::Endpoint;
 use ringcheck::engine::Plan;
 use ringcheck::engine::oneshot::{OneShot, Shot, collect};
 use ringcheck::health::Thresholds;
+use ringcheck::io::Backend;
 use ringcheck::outcome::Code;
 use ringcheck::recipe::{Close, Handshake, Recipe};
 use std::time::Duration;
@@ -27,7 +28,10 @@ fn checks(criterion: &mut Criterion) {
     group.bench_function("bare_ring", |bench| {
         bench.iter(|| assert_eq!(baselines::ring::run(&mut ring, port, count), count));
     });
-    group.bench_function("ringcheck", |bench| bench.iter(|| engine(port, count)));
+    for on in Backend::ALL {
+        let name = format!("ringcheck_{}", on.name());
+        group.bench_function(name, |bench| bench.iter(|| engine(on, port, count)));
+    }
     group.bench_function("epoll", |bench| {
         bench.iter(|| assert_eq!(baselines::epoll::run(port, count), count));
     });
@@ -41,7 +45,7 @@ fn checks(criterion: &mut Criterion) {
 }
 
 /// A whole one-shot run: start of a worker, its self-test, all checks, the end.
-fn engine(port: u16, count: usize) {
+fn engine(on: Backend, port: u16, count: usize) {
     let recipe = Recipe {
         port: None,
         interval: Duration::ZERO,
@@ -52,10 +56,10 @@ fn engine(port: u16, count: usize) {
         handshake: Handshake::Half,
     };
     // The host of a bench has a CPU and more files than this.
-    let plan = Plan::new(Some(1), Some(1_024)).expect("one worker fits anywhere");
+    let plan = Plan::new(on, Some(1), Some(1_024)).expect("one worker fits anywhere");
     let shots = (0..count)
         .map(|i| Shot { recipe: 0, endpoint: Endpoint::from(baselines::address(i, port)) });
-    let run = OneShot::start(&plan, &[recipe], shots, count, 1, None).expect("io_uring works here");
+    let run = OneShot::start(&plan, &[recipe], shots, count, 1, None).expect("both work here");
     let reports = collect(run).expect("the run ends");
     assert_eq!(reports.len(), count);
     assert!(reports.iter().all(|report| report.outcome.code == Code::L4Ok));

@@ -6,7 +6,7 @@
 //!  config ─► registry ─► schedule ─► worker ─► report ─► table ─► api ─► cli
 //!                         │    │      │   │
 //!                       wheel health check io (trait: now, submit, wait)
-//!                                           ├─ io::uring   io::sim
+//!                                           ├─ io::host (uring or epoll)   io::sim
 //! ```
 //!
 //! See docs/ARCHITECTURE.md for the picture with its reasons.

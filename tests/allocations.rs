@@ -1,8 +1,10 @@
-//! Nothing is allocated per probe: a worker on the real ring, turned by hand, and an allocator that
-//! counts what this thread asks it for.
+//! Nothing is allocated per probe: a worker on each real backend, turned by hand, and an allocator
+//! that counts what this thread asks it for.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(unsafe_code, reason = "an allocator cannot be written without")]
+
+mod support;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use ringcheck::check::Check;
@@ -10,7 +12,7 @@ use ringcheck::check::http;
 use ringcheck::endpoint::Endpoint;
 use ringcheck::farm::{Farm, FarmOptions, range};
 use ringcheck::health::{Health, Thresholds};
-use ringcheck::io::uring::Uring;
+use ringcheck::io::{Backend, Host};
 use ringcheck::outcome::Class;
 use ringcheck::recipe::{Close, Handshake, Recipe};
 use ringcheck::registry::{Addition, GroupKey};
@@ -78,20 +80,20 @@ fn recipes() -> Vec<Recipe> {
 
 /// A worker with its channels, and the collector's part of them.
 struct Bench {
-    worker: Worker<Uring>,
+    worker: Worker<Host>,
     batches: Receiver<Batch>,
     spares: Sender<Batch>,
     _commands: Sender<Command>,
 }
 
 impl Bench {
-    fn new(port: u16) -> Self {
+    fn new(on: Backend, port: u16) -> Self {
         let (commands, orders) = unbounded();
         let (reports, batches) = bounded(16);
         let (spares, returned) = bounded(16);
         let reporter = Reporter::new(0, Keep::Newest, reports, returned);
         let options = Options { rounds: None, rate: None };
-        let worker = Worker::new(Uring::new(512).unwrap(), options, orders, reporter);
+        let worker = Worker::new(Host::open(on, 512, false).unwrap(), options, orders, reporter);
         let mut ids = (0..).map(TargetId);
         for (key, recipe) in (0..).map(GroupKey).zip(recipes()) {
             commands.send(Command::Recipe(key, Arc::new(recipe))).unwrap();
@@ -127,11 +129,14 @@ impl Bench {
     }
 }
 
-#[test]
-fn a_probe_allocates_nothing() {
+on_each_backend! {
+    a_probe_allocates_nothing,
+}
+
+fn a_probe_allocates_nothing(on: Backend) {
     let mix = "healthy=5,refuse=1,silent=1,reset=1".parse().unwrap();
     let farm = Farm::start(FarmOptions { mix, ..FarmOptions::default() }).unwrap();
-    let mut bench = Bench::new(farm.port());
+    let mut bench = Bench::new(on, farm.port());
     // Slots, buffers and batches come to their size, and the figures have gone round.
     let (warm_up, _) = bench.run(8_000);
     // A core that was busy elsewhere makes a buffer grow once more; what is allocated per probe is

@@ -7,6 +7,7 @@ mod support;
 
 use nix::sys::signal::Signal;
 use ringcheck::farm::{Behaviour as Does, Farm, FarmOptions, Mix, range};
+use ringcheck::io::Backend;
 use ringcheck::io::sim::{Behaviour, End, Starts, Step};
 use ringcheck::time::monotonic;
 use serde_json::Value;
@@ -15,8 +16,8 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
-use support::command::Run;
-use support::daemon::{Daemon, Files, PATIENCE, request};
+use support::command::{Run, WITHOUT_IO_URING};
+use support::daemon::{Daemon, Files, PATIENCE, driven, request};
 use support::scripts::OK;
 use support::stage::Stage;
 use support::wait_for;
@@ -83,10 +84,18 @@ fn assert_comes_true(daemon: &Daemon, group: &str, mix: &Mix, is_http: bool) {
     }
 }
 
+on_each_backend! {
+    a_mix_of_targets_shows_its_states_and_codes_with_one_worker_and_on_ipv6_too,
+    sigterm_ends_it_within_two_seconds_whatever_is_in_flight,
+    a_daemon_that_was_stopped_for_a_while_holds_nothing_against_its_targets,
+    it_runs_with_64_files,
+    too_few_files_end_it_with_3_and_one_line,
+    a_pool_of_buffers_that_runs_dry_costs_no_target_its_outcome,
+}
+
 const MIX: &str = "healthy=4,refuse=1,silent=1,stall=1,503=1,garbage=1,reset=1,cut=1,endless=1";
 
-#[test]
-fn a_mix_of_targets_shows_its_states_and_codes_with_one_worker_and_on_ipv6_too() {
+fn a_mix_of_targets_shows_its_states_and_codes_with_one_worker_and_on_ipv6_too(on: Backend) {
     let farm = farm(MIX);
     let targets = list(&farm, 600);
     let often = "timeout = \"1s\"\nunhealthy_threshold = 2";
@@ -94,7 +103,8 @@ fn a_mix_of_targets_shows_its_states_and_codes_with_one_worker_and_on_ipv6_too()
     let tcp = group("cache", &targets, often);
     let ipv6 = format!("targets = [\"[::1]:{}\", \"[::1]:1\"]", farm.port());
     let ipv6 = group("six", &ipv6, &format!("protocol = \"HTTP\"\n{often}"));
-    let daemon = Daemon::start(&format!("[engine]\nworkers = 1\n{http}{tcp}{ipv6}"));
+    let config = format!("[engine]\nworkers = 1\n{http}{tcp}{ipv6}");
+    let daemon = Daemon::start(&driven(on, &config));
     assert_comes_true(&daemon, "web", farm.mix(), true);
     assert_comes_true(&daemon, "cache", farm.mix(), false);
     let six: Vec<_> = daemon.targets("six").into_iter().map(|t| (t.1, t.2)).collect();
@@ -103,15 +113,15 @@ fn a_mix_of_targets_shows_its_states_and_codes_with_one_worker_and_on_ipv6_too()
     let summary = daemon.summary();
     assert_eq!(count(&summary, "total"), 1_202);
     assert_eq!(summary["workers"].as_array().unwrap().len(), 1);
+    assert_eq!(summary["backend"], on.name());
     assert_eq!(summary["probes"]["local_faults"], 0, "{summary}");
 }
 
-#[test]
-fn sigterm_ends_it_within_two_seconds_whatever_is_in_flight() {
+fn sigterm_ends_it_within_two_seconds_whatever_is_in_flight(on: Backend) {
     let farm = farm("silent=1");
     let check = "timeout = \"60s\"";
     let config = group("g", &list(&farm, 5_000), check);
-    let mut daemon = Daemon::start(&config);
+    let mut daemon = Daemon::start(&driven(on, &config));
     daemon.summary_when("in flight", |summary| summary["in_flight"].as_u64() > Some(4_000));
     let began = monotonic();
     daemon.signal(Signal::SIGTERM);
@@ -157,8 +167,7 @@ fn sigterm_ends_it_within_two_seconds_while_reloads_are_waiting() {
 /// Two groups: one whose targets answer at once, by far most of them between two stops; and one
 /// whose targets have all been asked when the stop comes, and answer only after it, long past the
 /// timeout.
-#[test]
-fn a_daemon_that_was_stopped_for_a_while_holds_nothing_against_its_targets() {
+fn a_daemon_that_was_stopped_for_a_while_holds_nothing_against_its_targets(on: Backend) {
     const HELD: usize = 100;
     let farm = farm("healthy=1");
     let stage = Stage::start(&[(false, Behaviour::healthy(OK))]);
@@ -166,7 +175,7 @@ fn a_daemon_that_was_stopped_for_a_while_holds_nothing_against_its_targets() {
     let quick = group("quick", &list(&farm, 2_000), &format!("{check}\"500ms\""));
     let held = group("held", "targets_file = \"held.json\"", &format!("{check}\"3s\""));
     let config = format!("{quick}{held}").replace("interval = \"500ms\"", "interval = \"1s\"");
-    let files = Files::new(&config);
+    let files = Files::new(&driven(on, &config));
     files.write("held.json", &same(stage.addresses[0], HELD));
     let daemon = Daemon::on(files, &[]);
     let everybody = 2_000 + HELD as u64;
@@ -406,11 +415,12 @@ fn a_socket_that_a_killed_daemon_left_behind_is_taken_over() {
     assert_eq!(count(&again.summary(), "total"), 0);
 }
 
-#[test]
-fn it_runs_with_64_files() {
+fn it_runs_with_64_files(on: Backend) {
     let farm = farm(MIX);
     let check = "protocol = \"HTTP\"\ntimeout = \"300ms\"\nunhealthy_threshold = 1";
-    let files = Files::new(&group("g", &list(&farm, 300), check));
+    // On epoll there are 14 slots then.
+    let config = group("g", &list(&farm, 300), check).replace("\"500ms\"", "\"2s\"");
+    let files = Files::new(&driven(on, &config));
     let daemon = Daemon::on(files, &["prlimit", "--nofile=64:64"]);
     assert_comes_true(&daemon, "g", farm.mix(), true);
     // As many clients as there are files do no harm either.
@@ -427,6 +437,7 @@ fn what_the_configuration_gets_wrong_ends_it_with_2_or_3_and_one_line() {
         ("[[group]]\nname = \"g\"\ntargets = [\"nowhere\"]\n", 2, "nowhere"),
         ("[engine]\nworker = 1\n", 2, "workers"),
         ("[engine]\nmax_in_flight = 16000\n", 3, "ulimit -n"),
+        ("[engine]\nworkers = 1\nmax_in_flight = 900\nbackend = \"epoll\"\n", 3, "a file on epoll"),
     ];
     for (config, code, word) in cases {
         let output = Files::new(config).run(&["prlimit", "--nofile=1000:1000"]);
@@ -438,11 +449,10 @@ fn what_the_configuration_gets_wrong_ends_it_with_2_or_3_and_one_line() {
 }
 
 /// However few: it says so in one line, and no library panics on the way.
-#[test]
-fn too_few_files_end_it_with_3_and_one_line() {
+fn too_few_files_end_it_with_3_and_one_line(on: Backend) {
     for files in [5, 8, 12, 16, 24, 34] {
         let limit = format!("--nofile={files}:{files}");
-        let output = Files::new("[engine]\nworkers = 1\n").run(&["prlimit", &limit]);
+        let output = Files::new(&driven(on, "[engine]\nworkers = 1\n")).run(&["prlimit", &limit]);
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(3), "{files}: {stderr}");
         assert_eq!(stderr.lines().count(), 1, "{files}: {stderr}");
@@ -450,20 +460,43 @@ fn too_few_files_end_it_with_3_and_one_line() {
     }
 }
 
-/// Where a seccomp filter forbids io_uring, or a kernel has none: 3, the cure, and no socket left
-/// behind.
+/// Where a seccomp filter forbids io_uring, or a kernel has none, and it is asked for by name: 3,
+/// the cure, and no socket left behind.
 #[test]
-fn without_io_uring_it_ends_with_3_and_the_cure() {
-    let filter = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/testdata/without_io_uring.py");
+fn without_the_io_uring_that_it_is_told_to_use_it_ends_with_3_and_the_cure() {
     for (errno, cure) in [("1", "seccomp"), ("38", "no io_uring"), ("12", "memory limit")] {
-        let files = Files::new("");
-        let output = files.run(&["python3", filter, errno]);
+        let files = Files::new(&driven(Backend::IoUring, ""));
+        let output = files.run(&["python3", WITHOUT_IO_URING, errno]);
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(3), "{stderr}");
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
         assert!(stderr.starts_with("error: cannot set up io_uring: "), "{stderr}");
         assert!(stderr.contains(cure), "{stderr}");
         assert!(!files.socket().exists(), "{stderr}");
+    }
+}
+
+/// Else epoll takes its place, in the control thread too, and the first line says why.
+#[test]
+fn without_io_uring_it_serves_on_epoll_and_says_why() {
+    let farm = farm("healthy=1,refuse=1");
+    let check = "timeout = \"1s\"\nunhealthy_threshold = 1";
+    let group = group("g", &list(&farm, 40), check);
+    for (errno, why) in [("1", "(EPERM); a seccomp filter"), ("38", "(ENOSYS); this kernel has no")]
+    {
+        let files = Files::new("");
+        files.configure(&format!("[state]\ndir = {:?}\n{group}", files.path("state")));
+        let mut daemon = Daemon::on(files, &["python3", WITHOUT_IO_URING, errno]);
+        assert_comes_true(&daemon, "g", farm.mix(), false);
+        let log = daemon.log();
+        assert!(log.contains("probing on epoll: cannot set up io_uring: "), "{log}");
+        assert!(log.contains(why), "{log}");
+        assert_eq!(daemon.summary()["backend"], "epoll");
+        let status = Run::new(&["status", "--socket", daemon.files.socket().to_str().unwrap()]);
+        assert!(status.stdout.contains(", on epoll\n"), "{status:?}");
+        daemon.signal(Signal::SIGTERM);
+        assert!(daemon.ended(PATIENCE).success(), "{}", daemon.log());
+        assert!(daemon.files.path("state/snapshot").exists(), "{}", daemon.log());
     }
 }
 
@@ -521,8 +554,7 @@ fn a_hundred_thousand_targets_start_within_seconds() {
 
 /// All answers lie in the sockets before the daemon is run again: more than it has receive buffers,
 /// so that the pool runs dry for certain, and each is more than the pool holds.
-#[test]
-fn a_pool_of_buffers_that_runs_dry_costs_no_target_its_outcome() {
+fn a_pool_of_buffers_that_runs_dry_costs_no_target_its_outcome(on: Backend) {
     const EACH: usize = 300;
     let head = |more: &[u8]| [b"HTTP/1.1 200 OK\r\n".as_slice(), more].concat();
     let huge = [OK, &vec![b'x'; 200_000]].concat();
@@ -543,7 +575,7 @@ fn a_pool_of_buffers_that_runs_dry_costs_no_target_its_outcome() {
     let names: Vec<String> = (0..scenes.len()).map(|place| format!("g{place}")).collect();
     let groups =
         names.iter().map(|name| group(name, &format!("targets_file = \"{name}.json\""), check));
-    let config = format!("[engine]\nworkers = 1\n{}", groups.collect::<String>());
+    let config = driven(on, &format!("[engine]\nworkers = 1\n{}", groups.collect::<String>()));
     let files = Files::new(&config.replace("interval = \"500ms\"", "interval = \"1s\""));
     for (name, address) in names.iter().zip(&stage.addresses) {
         files.write(&format!("{name}.json"), &same(*address, EACH));

@@ -7,6 +7,7 @@ mod support;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use ringcheck::io::Backend;
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 use std::io::{Read, Write};
@@ -165,15 +166,20 @@ fn certificate(directory: &tempfile::TempDir) {
 }
 
 /// Probes one target; the exit status and the JSON object.
-fn probe(target: &str) -> (Option<i32>, Value) {
-    let run = Run::new(&["probe", target, "--timeout", "5s", "--format", "json"]);
+fn probe(on: Backend, target: &str) -> (Option<i32>, Value) {
+    let run =
+        Run::new(&["probe", "--backend", on.name(), target, "--timeout", "5s", "--format", "json"]);
     let mut objects = run.objects();
     assert_eq!(objects.len(), 1, "{run:?}");
     (run.code, objects.remove(0))
 }
 
-#[test]
-fn what_nginx_does_is_told_apart() {
+on_each_backend! {
+    what_nginx_does_is_told_apart,
+    tcp_checks_leave_no_trace_in_its_log_and_http_checks_one_line_each,
+}
+
+fn what_nginx_does_is_told_apart(on: Backend) {
     let mut nginx = Nginx::start();
     let (http, tls) = (nginx.http, nginx.tls);
     let place = |path: &str| format!("http://127.0.0.1:{http}{path}");
@@ -189,7 +195,7 @@ fn what_nginx_does_is_told_apart() {
         (format!("127.0.0.1:{tls}"), 0, "pass", "L4OK", Value::Null),
     ];
     for (target, exit, outcome, code, status) in &cases {
-        let (exited, row) = probe(target);
+        let (exited, row) = probe(on, target);
         assert_eq!(exited, Some(*exit), "{row}");
         assert_eq!(
             (&row["target"], &row["outcome"]),
@@ -199,23 +205,23 @@ fn what_nginx_does_is_told_apart() {
     }
     nginx.stop();
     for target in [place("/"), format!("127.0.0.1:{tls}")] {
-        let (exited, row) = probe(&target);
+        let (exited, row) = probe(on, &target);
         assert_eq!((exited, &row["code"]), (Some(1), &"L4CON".into()), "{row}");
         assert_eq!(row["detail"], "connection refused (ECONNREFUSED)");
     }
 }
 
-#[test]
-fn tcp_checks_leave_no_trace_in_its_log_and_http_checks_one_line_each() {
+fn tcp_checks_leave_no_trace_in_its_log_and_http_checks_one_line_each(on: Backend) {
     let nginx = Nginx::start();
     let (http, tls) = (nginx.http, nginx.tls);
     let targets = [format!("127.0.0.1:{http}"), format!("127.0.0.1:{tls}")];
-    let run = Run::new(&["probe", &targets[0], &targets[1], "--count", "200"]);
+    let run =
+        Run::new(&["probe", "--backend", on.name(), &targets[0], &targets[1], "--count", "200"]);
     assert_eq!(run.code, Some(0), "{run:?}");
     assert_eq!(nginx.accepted(), 1, "connections of 400 half-open checks");
     // nginx has one worker, which logs in order: what the TCP checks left would stand before this
     // line.
-    let (_, row) = probe(&format!("http://127.0.0.1:{http}/healthz?x=1"));
+    let (_, row) = probe(on, &format!("http://127.0.0.1:{http}/healthz?x=1"));
     assert_eq!(row["code"], "L7STS");
     let log = wait_for(PATIENCE, || Some(nginx.log()).filter(|log| log.ends_with('\n'))).unwrap();
     let version = env!("CARGO_PKG_VERSION");

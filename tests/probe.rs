@@ -8,12 +8,13 @@ mod support;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use ringcheck::farm::{Behaviour, Farm, FarmOptions, range};
+use ringcheck::io::Backend;
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::net::Ipv4Addr;
 use std::process::Command;
 use std::time::Duration;
-use support::command::{RINGCHECK, Run};
+use support::command::{RINGCHECK, Run, WITHOUT_IO_URING};
 use support::wait_for;
 
 fn farm(mix: &str) -> Farm {
@@ -22,6 +23,11 @@ fn farm(mix: &str) -> Farm {
 
 fn probe(args: &[&str]) -> Run {
     Run::new(&[&["probe"], args].concat())
+}
+
+/// The same on this backend.
+fn probe_on(on: Backend, args: &[&str]) -> Run {
+    probe(&[&["--backend", on.name()], args].concat())
 }
 
 /// The code that a target comes to.
@@ -41,7 +47,7 @@ fn expected(does: Behaviour, is_http: bool) -> &'static str {
 
 const MIX: &str = "healthy=90,refuse=2,silent=1,stall=1,503=2,garbage=1,reset=1,cut=1,endless=1";
 
-fn whole_range(is_http: bool) {
+fn whole_range(on: Backend, is_http: bool) {
     let farm = farm(MIX);
     let cidr = format!("127.1.0.0/16:{}", farm.port());
     let protocol = if is_http { "http" } else { "tcp" };
@@ -49,7 +55,8 @@ fn whole_range(is_http: bool) {
     // overflow, and what the kernel drops there is a time-out in truth. What is dropped all the
     // same is sent anew after 1, 3 and 7 s.
     let pace = ["--rate", "10000", "--timeout", "8s"];
-    let run = probe(&[&[&*cidr, "--protocol", protocol, "--format", "json"], &pace[..]].concat());
+    let run =
+        probe_on(on, &[&[&*cidr, "--protocol", protocol, "--format", "json"], &pace[..]].concat());
     assert_eq!(run.code, Some(1), "{}", run.stderr);
     let rows = run.objects();
     assert_eq!(rows.len(), 65_536, "{}", run.stderr);
@@ -70,21 +77,25 @@ fn whole_range(is_http: bool) {
     }
 }
 
-#[test]
-fn a_range_of_65_536_targets_comes_out_as_the_farm_says_by_http() {
-    whole_range(true);
+on_each_backend! {
+    a_range_of_65_536_targets_comes_out_as_the_farm_says_by_http,
+    a_range_of_65_536_targets_comes_out_as_the_farm_says_by_tcp,
+    count_workers_and_rate_do_what_they_say,
+    the_exit_status_says_what_came_of_it,
 }
 
-#[test]
-fn a_range_of_65_536_targets_comes_out_as_the_farm_says_by_tcp() {
-    whole_range(false);
+fn a_range_of_65_536_targets_comes_out_as_the_farm_says_by_http(on: Backend) {
+    whole_range(on, true);
 }
 
-#[test]
-fn count_workers_and_rate_do_what_they_say() {
+fn a_range_of_65_536_targets_comes_out_as_the_farm_says_by_tcp(on: Backend) {
+    whole_range(on, false);
+}
+
+fn count_workers_and_rate_do_what_they_say(on: Backend) {
     let farm = farm("healthy=1");
     let target = format!("127.1.0.0/29:{}", farm.port());
-    let run = probe(&[&target, "--count", "25", "--rate", "200", "--workers", "3"]);
+    let run = probe_on(on, &[&target, "--count", "25", "--rate", "200", "--workers", "3"]);
     assert_eq!(run.code, Some(0), "{run:?}");
     // The header, 200 rows, and the summary, which a table has on standard output.
     let rows = run.stdout.lines().filter(|line| line.starts_with("127.1.0.")).count();
@@ -92,7 +103,7 @@ fn count_workers_and_rate_do_what_they_say() {
     assert!(run.stdout.contains("200 probes in "), "{}", run.stdout);
     // 200 starts at 200 a second: the last one is due after 995 ms, less what may be caught up.
     assert!(run.took > Duration::from_millis(800), "{:?}", run.took);
-    let quick = probe(&[&target, "--count", "25"]);
+    let quick = probe_on(on, &[&target, "--count", "25"]);
     assert_eq!(quick.code, Some(0));
     for (ip, count) in range::addresses(8).map(|ip| (ip, 25)) {
         let rows = run.stdout.lines().filter(|line| line.starts_with(&format!("{ip}:"))).count();
@@ -152,8 +163,7 @@ fn targets_come_from_a_file_or_standard_input_too() {
     assert!(run.stderr.starts_with("error: ") && run.stderr.contains("stdin:2"), "{run:?}");
 }
 
-#[test]
-fn the_exit_status_says_what_came_of_it() {
+fn the_exit_status_says_what_came_of_it(on: Backend) {
     let farm = farm("healthy=1");
     let good = format!("127.1.0.1:{}", farm.port());
     // A link-local address without a zone: the kernel says EINVAL, which is our fault, not a
@@ -171,11 +181,32 @@ fn the_exit_status_says_what_came_of_it() {
         (&["127.0.0.1:99999"], 2),
     ];
     for (args, code) in cases {
-        let run = probe(args);
+        let run = probe_on(on, args);
         assert_eq!(run.code, Some(code), "{args:?} {run:?}");
         let errors = run.stderr.lines().filter(|line| line.starts_with("error: ")).count();
         assert_eq!(errors, usize::from(code >= 2), "{args:?} {run:?}");
     }
+}
+
+/// Where io_uring is forbidden, epoll does it unless io_uring was asked for by name.
+#[test]
+fn without_io_uring_it_probes_on_epoll() {
+    let farm = farm("healthy=1");
+    let target = format!("127.1.0.0/24:{}", farm.port());
+    let run = |backend: &[&str]| {
+        let mut command = Command::new("python3");
+        command.args([WITHOUT_IO_URING, "1", RINGCHECK, "probe", &target]).args(backend);
+        Run::of(&mut command, "")
+    };
+    for backend in [&[][..], &["--backend", "auto"], &["--backend", "epoll"]] {
+        let run = run(backend);
+        assert_eq!(run.code, Some(0), "{run:?}");
+        assert!(run.stdout.contains("256 probes in "), "{run:?}");
+    }
+    let run = run(&["--backend", "io_uring"]);
+    assert_eq!((run.code, &*run.stdout), (Some(3), ""), "{run:?}");
+    let said = "error: cannot set up io_uring: operation not permitted (EPERM); a seccomp filter";
+    assert!(run.stderr.starts_with(said) && run.stderr.lines().count() == 1, "{run:?}");
 }
 
 /// What was done so far is summed up, and the status is that of an interrupted command.

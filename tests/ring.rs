@@ -1,6 +1,6 @@
-//! The engine on the real kernel: the table of scripts that the simulator plays, over loopback, and
-//! what only real sockets can show: what the target sees of a probe, and hostile targets by the
-//! hundred.
+//! The engine on the real kernel, by each backend: the table of scripts that the simulator plays,
+//! over loopback, and what only real sockets can show: what the target sees of a probe, and hostile
+//! targets by the hundred.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -12,6 +12,7 @@ use ringcheck::endpoint::Endpoint;
 use ringcheck::engine::Plan;
 use ringcheck::engine::oneshot::{OneShot, Shot, collect};
 use ringcheck::health::Thresholds;
+use ringcheck::io::Backend;
 use ringcheck::io::sim::{Behaviour, End, Starts, Step};
 use ringcheck::outcome::{Code, Detail};
 use ringcheck::recipe::{Close, Handshake, Recipe};
@@ -41,8 +42,13 @@ fn recipe(check: Check, close: Close, handshake: Handshake) -> Recipe {
 }
 
 /// Probes each target once; reports by place in the list.
-fn probe(workers: usize, recipes: &[Recipe], targets: &[(usize, SocketAddr)]) -> Vec<Report> {
-    let plan = Plan::new(Some(workers), Some(1_024)).unwrap();
+fn probe(
+    on: Backend,
+    workers: usize,
+    recipes: &[Recipe],
+    targets: &[(usize, SocketAddr)],
+) -> Vec<Report> {
+    let plan = Plan::new(on, Some(workers), Some(1_024)).unwrap();
     let shots = targets.iter().map(|&(recipe, address)| Shot {
         recipe: u32::try_from(recipe).unwrap(),
         endpoint: Endpoint::from(address),
@@ -57,12 +63,24 @@ fn probe(workers: usize, recipes: &[Recipe], targets: &[(usize, SocketAddr)]) ->
     reports
 }
 
-fn probe_one(recipe: Recipe, address: SocketAddr) -> Report {
-    probe(1, &[recipe], &[(0, address)])[0]
+fn probe_one(on: Backend, recipe: Recipe, address: SocketAddr) -> Report {
+    probe(on, 1, &[recipe], &[(0, address)])[0]
 }
 
 fn total(report: &Report) -> Duration {
     Duration::from_micros(report.phases.total_us.into())
+}
+
+on_each_backend! {
+    the_table_of_scripts_comes_true_on_the_real_kernel,
+    a_half_handshake_is_not_seen_by_accept_and_a_full_one_is,
+    reset_leaves_no_time_wait_and_the_target_reads_a_reset_graceful_reads_the_end,
+    thousands_of_probes_leave_no_time_wait,
+    a_backlog_that_is_full_is_no_connection_in_time,
+    each_errno_of_a_real_connect_has_its_code,
+    when_our_ports_run_out_it_is_our_fault,
+    a_connect_that_the_kernel_gives_up_is_no_connection_in_time,
+    hostile_targets_by_the_hundred_end_in_their_code_in_time_and_in_bounded_memory,
 }
 
 const CLOSES: [Close; 2] = [Close::Reset, Close::Graceful];
@@ -75,8 +93,7 @@ fn is_expected(script: &Script, code: Code, recipe: &Recipe, resets: &Behaviour)
     code == script.code || raced && code == Code::L4Con
 }
 
-#[test]
-fn the_table_of_scripts_comes_true_on_the_real_kernel() {
+fn the_table_of_scripts_comes_true_on_the_real_kernel(on: Backend) {
     let is_played =
         |script: &&Script| !matches!((script.behaviour)(TIMEOUT), Behaviour::Unreachable(_));
     let scripts: Vec<&Script> = SCRIPTS.iter().filter(is_played).collect();
@@ -102,7 +119,7 @@ fn the_table_of_scripts_comes_true_on_the_real_kernel() {
     }
     let resets = Behaviour::reset_at_once();
     let mut wrong = Vec::new();
-    for (report, (which, address)) in probe(2, &recipes, &targets).iter().zip(&targets) {
+    for (report, (which, address)) in probe(on, 2, &recipes, &targets).iter().zip(&targets) {
         let script = scripts[report.target.index() % scenes.len() % scripts.len()];
         let (recipe, outcome) = (&recipes[*which], report.outcome);
         let is_right = is_expected(script, outcome.code, recipe, &resets)
@@ -121,28 +138,26 @@ fn is_timeout(code: Code) -> bool {
     matches!(code, Code::L4Tout | Code::L7Tout)
 }
 
-#[test]
-fn a_half_handshake_is_not_seen_by_accept_and_a_full_one_is() {
+fn a_half_handshake_is_not_seen_by_accept_and_a_full_one_is(on: Backend) {
     for ipv6 in [false, true] {
         let listener = listener(ipv6);
         let address = listener.local_addr().unwrap().as_socket().unwrap();
-        let report = probe_one(recipe(Check::Tcp, Close::Reset, Handshake::Half), address);
+        let report = probe_one(on, recipe(Check::Tcp, Close::Reset, Handshake::Half), address);
         assert_eq!(report.outcome.code, Code::L4Ok);
         // The run is over, so its RST has been here: loopback delivers within the call that sends.
         let nobody = listener.accept().unwrap_err();
         assert_eq!(nobody.kind(), ErrorKind::WouldBlock, "{nobody}");
-        let report = probe_one(recipe(Check::Tcp, Close::Reset, Handshake::Full), address);
+        let report = probe_one(on, recipe(Check::Tcp, Close::Reset, Handshake::Full), address);
         assert_eq!(report.outcome.code, Code::L4Ok);
         assert!(accepted(&listener).is_some());
     }
 }
 
-#[test]
-fn reset_leaves_no_time_wait_and_the_target_reads_a_reset_graceful_reads_the_end() {
+fn reset_leaves_no_time_wait_and_the_target_reads_a_reset_graceful_reads_the_end(on: Backend) {
     for ipv6 in [false, true] {
         let listener = listener(ipv6);
         let address = listener.local_addr().unwrap().as_socket().unwrap();
-        let report = probe_one(recipe(Check::Tcp, Close::Reset, Handshake::Full), address);
+        let report = probe_one(on, recipe(Check::Tcp, Close::Reset, Handshake::Full), address);
         assert_eq!(report.outcome.code, Code::L4Ok);
         let mut socket = accepted(&listener).unwrap();
         let reset = socket.read(&mut [0; 16]).unwrap_err();
@@ -150,7 +165,7 @@ fn reset_leaves_no_time_wait_and_the_target_reads_a_reset_graceful_reads_the_end
         drop(socket);
         assert_eq!(time_waits(address.port()), 0);
 
-        let report = probe_one(recipe(Check::Tcp, Close::Graceful, Handshake::Full), address);
+        let report = probe_one(on, recipe(Check::Tcp, Close::Graceful, Handshake::Full), address);
         assert_eq!(report.outcome.code, Code::L4Ok);
         let mut socket = accepted(&listener).unwrap();
         assert_eq!(socket.read(&mut [0; 16]).unwrap(), 0, "end of stream");
@@ -160,14 +175,13 @@ fn reset_leaves_no_time_wait_and_the_target_reads_a_reset_graceful_reads_the_end
     }
 }
 
-#[test]
-fn thousands_of_probes_leave_no_time_wait() {
+fn thousands_of_probes_leave_no_time_wait(on: Backend) {
     let stage = Stage::start(&[(false, Behaviour::healthy(OK))]);
     let address = stage.addresses[0];
     for handshake in HANDSHAKES {
         let recipes = [Asked::Tcp, Asked::Http].map(|a| recipe(a.check(), Close::Reset, handshake));
         let targets: Vec<_> = (0..2_000).map(|place| (place % 2, address)).collect();
-        for report in probe(2, &recipes, &targets) {
+        for report in probe(on, 2, &recipes, &targets) {
             assert!(matches!(report.outcome.code, Code::L4Ok | Code::L7Ok), "{report:?}");
         }
     }
@@ -176,8 +190,7 @@ fn thousands_of_probes_leave_no_time_wait() {
     assert!(none.is_some(), "{} in TIME_WAIT", time_waits(address.port()));
 }
 
-#[test]
-fn a_backlog_that_is_full_is_no_connection_in_time() {
+fn a_backlog_that_is_full_is_no_connection_in_time(on: Backend) {
     let listener = bound(false);
     listener.listen(0).unwrap();
     let address = listener.local_addr().unwrap();
@@ -192,7 +205,7 @@ fn a_backlog_that_is_full_is_no_connection_in_time() {
     let address = address.as_socket().unwrap();
     let half = recipe(Check::Tcp, Close::Reset, Handshake::Half);
     let full = recipe(Check::Tcp, Close::Reset, Handshake::Full);
-    for report in probe(1, &[half, full], &[(0, address), (1, address)]) {
+    for report in probe(on, 1, &[half, full], &[(0, address), (1, address)]) {
         assert_eq!(report.outcome.code, Code::L4Tout, "{report:?}");
         assert!(total(&report) >= TIMEOUT);
     }
@@ -201,8 +214,7 @@ fn a_backlog_that_is_full_is_no_connection_in_time() {
 
 /// On a network of its own (this thread, and the workers that it starts): every errno of a connect
 /// that can be had there, with the code that the table of scripts gives it.
-#[test]
-fn each_errno_of_a_real_connect_has_its_code() {
+fn each_errno_of_a_real_connect_has_its_code(on: Backend) {
     in_own_network(|network| {
         let place = |last| Ipv4Addr::new(192, 0, 2, last);
         network.route(place(1), Route::Unreachable);
@@ -221,7 +233,7 @@ fn each_errno_of_a_real_connect_has_its_code() {
             .map(|asked| recipe(asked.check(), Close::Reset, Handshake::Half));
         for which in [0, 1] {
             let targets = cases.map(|(ip, ..)| (which, SocketAddr::new(ip, 9)));
-            for (report, (ip, errno, code)) in probe(1, &recipes, &targets).iter().zip(cases) {
+            for (report, (ip, errno, code)) in probe(on, 1, &recipes, &targets).iter().zip(cases) {
                 assert_eq!(report.outcome.detail, Detail::Errno(errno), "{ip}: {report:?}");
                 assert_eq!(report.outcome.code, code, "{ip}");
                 let scripted =
@@ -234,14 +246,13 @@ fn each_errno_of_a_real_connect_has_its_code() {
     });
 }
 
-#[test]
-fn when_our_ports_run_out_it_is_our_fault() {
+fn when_our_ports_run_out_it_is_our_fault(on: Backend) {
     in_own_network(|network| {
         let listener = listener(false);
         let address = listener.local_addr().unwrap().as_socket().unwrap();
         network.set("ipv4/ip_local_port_range", "50000 50009");
         let stalls = recipe(Asked::Http.check(), Close::Reset, Handshake::Full);
-        let reports = probe(1, &[stalls], &[(0, address); 30]);
+        let reports = probe(on, 1, &[stalls], &[(0, address); 30]);
         let count = |code| reports.iter().filter(|report| report.outcome.code == code).count();
         assert_eq!((count(Code::L7Tout), count(Code::SockErr)), (10, 20), "{reports:?}");
         for report in reports.iter().filter(|report| report.outcome.code == Code::SockErr) {
@@ -251,15 +262,14 @@ fn when_our_ports_run_out_it_is_our_fault() {
 }
 
 /// When the kernel itself gives up on a SYN before we do.
-#[test]
-fn a_connect_that_the_kernel_gives_up_is_no_connection_in_time() {
+fn a_connect_that_the_kernel_gives_up_is_no_connection_in_time(on: Backend) {
     in_own_network(|network| {
         network.set("ipv4/tcp_syn_retries", "1");
         network.set("ipv4/tcp_syn_linear_timeouts", "0");
         let stage = Stage::start(&[(false, Behaviour::Silent)]);
         let patient =
             Recipe { timeout: 4 * PATIENCE, ..recipe(Check::Tcp, Close::Reset, Handshake::Half) };
-        let report = probe_one(patient, stage.addresses[0]);
+        let report = probe_one(on, patient, stage.addresses[0]);
         assert_eq!(report.outcome.code, Code::L4Tout);
         assert_eq!(report.outcome.detail, Detail::Errno(Errno::ETIMEDOUT));
         assert!(total(&report) < 2 * PATIENCE, "{report:?}");
@@ -267,8 +277,7 @@ fn a_connect_that_the_kernel_gives_up_is_no_connection_in_time() {
 }
 
 /// More than a worker has slots, and each says more than all its receive buffers hold.
-#[test]
-fn hostile_targets_by_the_hundred_end_in_their_code_in_time_and_in_bounded_memory() {
+fn hostile_targets_by_the_hundred_end_in_their_code_in_time_and_in_bounded_memory(on: Backend) {
     const EACH: usize = 200;
     let forever = |begin: &[u8], more: &[u8], gap| Behaviour::endless(begin, more, gap);
     let at_once = Duration::ZERO;
@@ -295,7 +304,7 @@ fn hostile_targets_by_the_hundred_end_in_their_code_in_time_and_in_bounded_memor
         (0..EACH * hostile.len()).map(|n| (0, stage.addresses[n % hostile.len()])).collect();
     let before = resident_kib("/proc/self/status");
     let started = monotonic();
-    let reports = probe(1, &recipes, &targets);
+    let reports = probe(on, 1, &recipes, &targets);
     let took = monotonic().since(started);
     let grown = resident_kib("/proc/self/status").saturating_sub(before);
     for report in &reports {

@@ -9,11 +9,12 @@ mod support;
 
 use nix::sys::signal::Signal;
 use ringcheck::farm::{Farm, FarmOptions, range};
+use ringcheck::io::Backend;
 use serde_json::Value;
 use std::net::TcpListener;
 use std::path::Path;
 use std::time::SystemTime;
-use support::daemon::{Daemon, Files, PATIENCE};
+use support::daemon::{Daemon, Files, PATIENCE, driven};
 use support::wait_for;
 
 const TARGETS: u32 = 200;
@@ -43,8 +44,13 @@ fn farm() -> Farm {
 
 /// A daemon that has decided on all its targets, and what it shows of them.
 fn decided(port: u16, state: &str) -> (Daemon, Vec<Value>) {
+    decided_on(Backend::IoUring, port, state)
+}
+
+/// The same on this backend.
+fn decided_on(on: Backend, port: u16, state: &str) -> (Daemon, Vec<Value>) {
     let files = Files::new("");
-    files.configure(&config(&files, port, state, OFTEN));
+    files.configure(&driven(on, &config(&files, port, state, OFTEN)));
     let daemon = Daemon::on(files, &[]);
     daemon.summary_when("decided", |summary| summary["targets"]["initial"] == 0);
     let shown = shown(&daemon);
@@ -61,7 +67,12 @@ fn shown(daemon: &Daemon) -> Vec<Value> {
 
 /// Lets the daemon run again with an interval of a day.
 fn again(daemon: &mut Daemon, port: u16, state: &str) {
-    daemon.files.configure(&config(&daemon.files, port, state, DAILY));
+    again_on(Backend::IoUring, daemon, port, state);
+}
+
+/// The same on this backend.
+fn again_on(on: Backend, daemon: &mut Daemon, port: u16, state: &str) {
+    daemon.files.configure(&driven(on, &config(&daemon.files, port, state, DAILY)));
     daemon.again();
 }
 
@@ -70,14 +81,18 @@ fn stop(daemon: &mut Daemon) {
     assert!(daemon.ended(PATIENCE).success(), "{}", daemon.log());
 }
 
-#[test]
-fn a_clean_restart_keeps_states_reasons_and_since() {
+on_each_backend! {
+    a_clean_restart_keeps_states_reasons_and_since,
+    after_kill_9_the_last_periodic_snapshot_holds,
+}
+
+fn a_clean_restart_keeps_states_reasons_and_since(on: Backend) {
     let farm = farm();
-    let (mut daemon, before) = decided(farm.port(), "");
+    let (mut daemon, before) = decided_on(on, farm.port(), "");
     let counts = daemon.summary()["targets"].clone();
     let group = daemon.get("/v1/groups/web");
     stop(&mut daemon);
-    again(&mut daemon, farm.port(), "");
+    again_on(on, &mut daemon, farm.port(), "");
     assert_eq!(shown(&daemon), before);
     assert_eq!(daemon.summary()["targets"], counts);
     assert!(counts["healthy"].as_u64() > Some(0) && counts["unhealthy"].as_u64() > Some(0));
@@ -156,11 +171,10 @@ fn a_store_that_is_damaged_ends_the_start_with_the_cure() {
     assert!(said.contains("ringcheck.db is damaged: ") && said.contains("backup"), "{said}");
 }
 
-#[test]
-fn after_kill_9_the_last_periodic_snapshot_holds() {
+fn after_kill_9_the_last_periodic_snapshot_holds(on: Backend) {
     let farm = farm();
     let state = "snapshot_interval = \"1s\"";
-    let (mut daemon, before) = decided(farm.port(), state);
+    let (mut daemon, before) = decided_on(on, farm.port(), state);
     let file = daemon.files.path("state").join("snapshot");
     let changed = |since: Option<SystemTime>| {
         let changed = wait_for(PATIENCE, || {
@@ -175,7 +189,7 @@ fn after_kill_9_the_last_periodic_snapshot_holds() {
     changed(second);
     daemon.signal(Signal::SIGKILL);
     daemon.ended(PATIENCE);
-    again(&mut daemon, farm.port(), state);
+    again_on(on, &mut daemon, farm.port(), state);
     assert_eq!(shown(&daemon), before);
 }
 

@@ -63,6 +63,8 @@ pub struct Parts {
     pub edits: Arc<dyn Edits>,
     /// The configuration file's name in answers.
     pub file: String,
+    /// How the workers drive their sockets.
+    pub backend: &'static str,
     /// How the AWS dialect names itself.
     pub aws: AwsConfig,
     /// Where it answers over TCP, if it does.
@@ -87,6 +89,7 @@ pub struct ApiState {
     edits: Arc<dyn Edits>,
     /// The configuration file that groups come from.
     file: String,
+    backend: &'static str,
     aws: AwsConfig,
     listen: Option<SocketAddr>,
     alibaba: AlibabaConfig,
@@ -108,10 +111,24 @@ impl ApiState {
     /// The state of an API made of `parts`.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { table, reload, edits, file, aws, alibaba, listen, wall, clocks } = parts;
+        let Parts { table, reload, edits, file, backend, aws, alibaba, listen, wall, clocks } =
+            parts;
         let (started, _) = clocks();
         let tokens = alibaba::Tokens::default();
-        Self { table, reload, edits, file, aws, alibaba, tokens, listen, started, wall, clocks }
+        Self {
+            table,
+            reload,
+            edits,
+            file,
+            backend,
+            aws,
+            alibaba,
+            tokens,
+            listen,
+            started,
+            wall,
+            clocks,
+        }
     }
 
     /// Carries an edit out; the published view shows it then.

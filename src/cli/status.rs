@@ -28,6 +28,7 @@ struct Summary {
     in_flight: u64,
     in_flight_capacity: u64,
     overloaded: bool,
+    backend: Option<String>,
     uptime_seconds: u64,
     #[serde(default)]
     workers: Vec<serde::de::IgnoredAny>,
@@ -132,8 +133,12 @@ fn print(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
     let (in_flight, capacity) = (summary.in_flight, summary.in_flight_capacity);
     write!(out, "in flight  {} of {}", count(in_flight), count(capacity))?;
     match summary.workers.len() as u64 {
-        0 => writeln!(out)?,
-        workers => writeln!(out, ", {}", units::counted(workers, "worker"))?,
+        0 => {}
+        workers => write!(out, ", {}", units::counted(workers, "worker"))?,
+    }
+    match &summary.backend {
+        None => writeln!(out)?,
+        Some(backend) => writeln!(out, ", on {}", table::clean(backend))?,
     }
     let overloaded = "yes: probes start late; more workers, longer intervals or fewer targets help";
     writeln!(out, "overloaded {}", if summary.overloaded { overloaded } else { "no" })?;
@@ -160,7 +165,8 @@ mod tests {
             "healthy":98993,"unhealthy":1000,"draining":0,"unused":0,"unavailable":0},
             "probes":{"started":123456,"passed":120000,"failed":3450,"local_faults":6,"skipped":0,
             "per_second":3333.34},"lateness_us":{"p50":310,"p99":1200,"p999":2400,"max":10500},
-            "in_flight":64,"in_flight_capacity":32768,"overloaded":false,"uptime_seconds":3700,
+            "in_flight":64,"in_flight_capacity":32768,"overloaded":false,"backend":"epoll",
+            "uptime_seconds":3700,
             "workers":[{},{}],"last_reload":{"at":"2026-01-02T03:04:05.678Z","ok":false,
             "error":"bad\u001b[31m"}}"#;
         let mut out = Vec::new();
@@ -169,7 +175,7 @@ mod tests {
 targets    100,000: 98,993 healthy, 1,000 unhealthy, 7 initial
 probes     3333.3 per second; 123,456 started, 120,000 passed, 3,450 failed, 6 local faults, 0 skipped
 lateness   p50 310 µs, p99 1.20 ms, p99.9 2.40 ms, max 10.5 ms
-in flight  64 of 32,768, 2 workers
+in flight  64 of 32,768, 2 workers, on epoll
 overloaded no
 reload     2026-01-02T03:04:05.678Z, refused: bad [31m
 up         1 h 1 min, version 0.1.0

@@ -6,6 +6,7 @@
 use super::{Answer, Exit, Failure, Format, table, units};
 use crate::config::{self, Config, Protocol};
 use crate::engine::Plan;
+use crate::io::Backend;
 use crate::limits::API_CONNECTIONS_MAX;
 use crate::registry::{Group, IdAllocator, Registry};
 use crate::time::Instant;
@@ -34,7 +35,8 @@ const FILES_PER_WORKER: u64 = 8;
 /// Runs the command.
 pub fn run(args: &ValidateArgs) -> Answer {
     let config = config::load(&args.file).map_err(Failure::usage)?;
-    let plan = Plan::new(config.engine.workers, config.engine.max_in_flight);
+    let asked = &config.engine;
+    let plan = Plan::new(asked.backend, asked.workers, asked.max_in_flight);
     let capacity = Capacity::from(&plan.map_err(Failure::engine)?);
     let out = &mut io::BufWriter::new(io::stdout().lock());
     let printed = validate(&config, capacity, args.format, out).and_then(|()| out.flush());
@@ -51,12 +53,14 @@ pub struct Capacity {
     pub slots: u64,
     /// The file limit of the process.
     pub file_limit: u64,
+    /// How sockets are driven.
+    pub backend: Backend,
 }
 
 impl From<&Plan> for Capacity {
     fn from(plan: &Plan) -> Self {
-        let Plan { workers, slots, file_limit, .. } = plan;
-        Self { workers: *workers as u64, slots: u64::from(*slots), file_limit: *file_limit }
+        let &Plan { workers, slots, file_limit, backend, .. } = plan;
+        Self { workers: workers as u64, slots: u64::from(slots), file_limit, backend }
     }
 }
 
@@ -110,6 +114,7 @@ struct Summary {
     in_flight_worst: u64,
     in_flight_capacity: u64,
     workers: u64,
+    backend: &'static str,
     files_needed: u64,
     file_limit: u64,
     /// Whether worst case and files fit.
@@ -141,14 +146,17 @@ fn group_cost(group: &Group) -> GroupCost<'_> {
 
 impl Summary {
     fn of(costs: &[GroupCost<'_>], capacity: Capacity) -> Self {
-        let Capacity { workers, slots, file_limit } = capacity;
+        let Capacity { workers, slots, file_limit, backend } = capacity;
         let sum = |figure: fn(&GroupCost<'_>) -> u64| costs.iter().map(figure).sum::<u64>();
         let in_flight_worst = sum(|cost| cost.in_flight_worst);
         let in_flight_capacity = workers * slots;
-        // Probes have direct descriptors, which are no files of the process; but the kernel allows
-        // a ring no more of them than the process may have files.
         let files = API_CONNECTIONS_MAX as u64 + FILES_DAEMON + FILES_PER_WORKER * workers;
-        let files_needed = files.max(slots);
+        let files_needed = match backend {
+            // Probes have direct descriptors, which are no files of the process; but the kernel
+            // allows a ring no more of them than the process may have files.
+            Backend::IoUring => files.max(slots),
+            Backend::Epoll => files + in_flight_worst.min(in_flight_capacity),
+        };
         Self {
             groups: costs.len() as u64,
             targets: sum(|cost| cost.targets),
@@ -158,6 +166,7 @@ impl Summary {
             in_flight_worst,
             in_flight_capacity,
             workers,
+            backend: backend.name(),
             files_needed,
             file_limit,
             fits: in_flight_worst <= in_flight_capacity && files_needed <= file_limit,
@@ -210,7 +219,7 @@ fn print_summary(summary: &Summary, out: &mut impl Write) -> io::Result<()> {
         units::count(summary.probed),
         summary.probes_per_second,
     )?;
-    writeln!(out, "in flight at worst: {worst} of {capacity} ({workers})")?;
+    writeln!(out, "in flight at worst: {worst} of {capacity} ({workers}, {})", summary.backend)?;
     writeln!(out, "files needed: {needed} of {limit}")?;
     if summary.in_flight_worst > summary.in_flight_capacity {
         writeln!(
@@ -255,6 +264,9 @@ mod tests {
         enabled = false
     "#;
 
+    const CAPACITY: Capacity =
+        Capacity { workers: 1, slots: 512, file_limit: 4_096, backend: Backend::IoUring };
+
     fn printed(config: &str, capacity: Capacity, format: Format) -> String {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), config).unwrap();
@@ -266,7 +278,8 @@ mod tests {
 
     #[test]
     fn a_configuration_and_its_cost_as_a_table() {
-        let capacity = Capacity { workers: 2, slots: 512, file_limit: 20_000 };
+        let capacity =
+            Capacity { workers: 2, slots: 512, file_limit: 20_000, backend: Backend::IoUring };
         let expected = "\
 GROUP  RULES    PROTOCOL  TARGETS  PROBED  INTERVAL  TIMEOUT  PROBES/S  IN FLIGHT
 web    classic  HTTP        1,024   1,024       10s       6s     102.4        615
@@ -274,7 +287,7 @@ slow   free     TCP           256     256        1s       2s     256.0        25
 off    classic  TCP             1       0       30s      10s       0.0          0
 
 3 groups, 1,281 targets (1,280 probed), 358.4 probes per second
-in flight at worst: 871 of 1,024 (2 workers)
+in flight at worst: 871 of 1,024 (2 workers, io_uring)
 files needed: 1,104 of 20,000
 ";
         assert_eq!(printed(CONFIG, capacity, Format::Table), expected);
@@ -282,7 +295,7 @@ files needed: 1,104 of 20,000
 
     #[test]
     fn what_does_not_fit_is_said() {
-        let capacity = Capacity { workers: 1, slots: 512, file_limit: 1_024 };
+        let capacity = Capacity { file_limit: 1_024, ..CAPACITY };
         let text = printed(CONFIG, capacity, Format::Table);
         let warnings: Vec<&str> = text.lines().filter(|l| l.starts_with("warning: ")).collect();
         assert_eq!(warnings.len(), 2, "{text}");
@@ -290,8 +303,17 @@ files needed: 1,104 of 20,000
     }
 
     #[test]
+    fn sockets_of_epoll_are_files_too() {
+        let capacity = Capacity { backend: Backend::Epoll, ..CAPACITY };
+        let text = printed(CONFIG, capacity, Format::Table);
+        assert!(text.contains("871 of 512 (1 worker, epoll)\n"), "{text}");
+        // 1,024 clients of the API, 64 and 8 for the rest, and all slots.
+        assert!(text.contains("files needed: 1,608 of 4,096\n"), "{text}");
+    }
+
+    #[test]
     fn json_is_one_object_a_line() {
-        let capacity = Capacity { workers: 1, slots: 2_000, file_limit: 4_096 };
+        let capacity = Capacity { slots: 2_000, ..CAPACITY };
         let text = printed(CONFIG, capacity, Format::Json);
         let lines: Vec<serde_json::Value> =
             text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -303,7 +325,7 @@ files needed: 1,104 of 20,000
         assert_eq!(lines[1], group);
         let summary = serde_json::json!({
             "groups": 3, "targets": 1281, "probed": 1280, "probes_per_second": 358.4,
-            "in_flight_worst": 871, "in_flight_capacity": 2000, "workers": 1,
+            "in_flight_worst": 871, "in_flight_capacity": 2000, "workers": 1, "backend": "io_uring",
             "files_needed": 2000, "file_limit": 4096, "fits": true,
         });
         assert_eq!(lines[3], summary);
@@ -311,7 +333,7 @@ files needed: 1,104 of 20,000
 
     #[test]
     fn an_empty_configuration_is_valid() {
-        let capacity = Capacity { workers: 1, slots: 64, file_limit: 4_096 };
+        let capacity = Capacity { slots: 64, ..CAPACITY };
         let text = printed("", capacity, Format::Table);
         assert!(text.starts_with("0 groups, 0 targets (0 probed), 0.0 probes per second\n"));
     }

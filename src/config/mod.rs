@@ -116,6 +116,8 @@ pub enum Backend {
     Auto,
     /// io_uring, or exit 3.
     IoUring,
+    /// epoll, whatever else works here.
+    Epoll,
 }
 
 /// `[api]`

@@ -37,10 +37,9 @@ pub(super) fn engine(root: &Section<'_>) -> Result<EngineConfig, ConfigError> {
 }
 
 fn backend(setting: &Setting<'_>) -> Result<Backend, ConfigError> {
-    if setting.is_text() && setting.text()? == "epoll" {
-        return Err(setting.wrong("is not in this version", "use \"auto\" or \"io_uring\""));
-    }
-    setting.word(&[("auto", Backend::Auto), ("io_uring", Backend::IoUring)])
+    let words =
+        [("auto", Backend::Auto), ("io_uring", Backend::IoUring), ("epoll", Backend::Epoll)];
+    setting.word(&words)
 }
 
 pub(super) fn api(root: &Section<'_>) -> Result<ApiConfig, ConfigError> {

@@ -1,7 +1,7 @@
 //! The daemon: workers, collector, keeper and API around one state table, from start to clean stop.
 //!
 //! Threads: the workers; `collector`, the table's only writer; `keeper`, the registry's only
-//! writer; and the calling thread, which becomes the control thread inside tokio-uring's runtime,
+//! writer; and the calling thread, which becomes the control thread inside a runtime of its own,
 //! answers the API and takes signals.
 
 pub use super::state_dir::StateDirError;
@@ -11,13 +11,14 @@ use super::edits::EditRequest;
 use super::keeper::{Keeper, Request, Stopping};
 use super::lasting::{self, Lasting, Opened};
 use super::tcp::Tcp;
-use super::{Engine, EngineError, Plan};
+use super::{Engine, EngineError, Plan, runtime};
 use crate::api::{
     self, ApiState, BindError, LastReload, Parts, ReloadError, ReloadFuture, ReloadHandle,
 };
 use crate::collector::Collector;
 use crate::config::{AlibabaConfig, AwsConfig, Config};
 use crate::edit::{Edit, EditError, EditFuture, Edits, Judge};
+use crate::io::Backend;
 use crate::limits::API_CONNECTIONS_MAX;
 use crate::store::StoreError;
 use crate::table::StateTable;
@@ -83,6 +84,7 @@ pub struct Daemon {
     /// Where a state directory is configured.
     lasting: Option<Lasting>,
     clock: Arc<WallClock>,
+    backend: Backend,
     name: String,
     aws: AwsConfig,
     alibaba: AlibabaConfig,
@@ -95,7 +97,8 @@ impl Daemon {
     /// # Errors
     /// See [`DaemonError`]; whatever was started is stopped again.
     pub fn start(config: Config, file: Option<PathBuf>) -> Result<Self, DaemonError> {
-        let plan = Plan::new(config.engine.workers, config.engine.max_in_flight)?;
+        let asked = &config.engine;
+        let plan = Plan::new(asked.backend, asked.workers, asked.max_in_flight)?;
         let opened = Opened::take(&config)?;
         let api = &config.api;
         // One value until the end: where the start fails, the listener must go before its file,
@@ -107,9 +110,9 @@ impl Daemon {
         // drain for a while, and ids come free only when all workers have let go of them.
         let table = Arc::new(StateTable::new(config.engine.max_targets * 4, now));
         let clock = Arc::new(WallClock::system());
-        let (lasting, store, past) = lasting::begin(opened, &config, &table, &clock)?;
+        let (lasting, store, past) = lasting::begin(opened, &config, plan.backend, &table, &clock)?;
         let engine = Engine::start(&plan, Keep::Newest, |_| Options { rounds: None, rate: None })?;
-        tracing::info!(workers = plan.workers, slots = plan.slots, "probing on io_uring");
+        say_on_what(&plan);
         let name = config.file.display().to_string();
         let (aws, alibaba) = (config.aws.clone(), config.alibaba.clone());
         let (commands, orders) = bounded(COMMANDS_QUEUED);
@@ -162,6 +165,7 @@ impl Daemon {
             tcp,
             lasting,
             clock,
+            backend: plan.backend,
             name,
             aws,
             alibaba,
@@ -191,6 +195,7 @@ impl Daemon {
             tcp,
             lasting,
             clock,
+            backend,
             name,
             aws,
             alibaba,
@@ -202,12 +207,13 @@ impl Daemon {
             file: name,
             listen: tcp.as_ref().map(Tcp::address),
             wall: clock,
+            backend: backend.name(),
             aws,
             alibaba,
             clocks: Parts::CLOCKS,
         };
         let api = Arc::new(ApiState::new(parts));
-        let served: Result<(), DaemonError> = tokio_uring::start(async {
+        let served: Result<(), DaemonError> = runtime::run(backend, async {
             let listener = tokio::net::UnixListener::from_std(listener)
                 .map_err(|error| DaemonError::Start("the API", error))?;
             let door = tcp.map(Tcp::door).transpose();
@@ -225,7 +231,8 @@ impl Daemon {
             }
             notify(&[sd_notify::NotifyState::Stopping]);
             Ok(())
-        });
+        })
+        .unwrap_or_else(|error| Err(DaemonError::Start("the control thread", error)));
         let left = (control.stop() + STOP_WITHIN).since(monotonic());
         if running.recv_timeout(left) == Err(RecvTimeoutError::Timeout) {
             tracing::warn!("stopped in the middle of a reload");
@@ -238,6 +245,15 @@ impl Daemon {
         drop(socket);
         served?;
         Ok(stopped?)
+    }
+}
+
+/// Says how sockets are driven; and where that is not the best way, why, and the cure.
+fn say_on_what(plan: &Plan) {
+    let (workers, slots, name) = (plan.workers, plan.slots, plan.backend.name());
+    match &plan.instead {
+        None => tracing::info!(workers, slots, "probing on {name}"),
+        Some(why) => tracing::warn!(workers, slots, "probing on {name}: {why}"),
     }
 }
 

@@ -342,12 +342,13 @@ mod tests {
     use crate::config::{GroupConfig, GroupSpec, Origin, Source};
     use crate::edit::{Done, Edit, EditError};
     use crate::engine::Plan;
+    use crate::io::Backend;
     use crate::store::{Database, EventRow, Feed};
     use crate::worker::{Keep, Options};
 
     /// A keeper of a table with ten places, with a worker that has nothing to do.
     fn keeper() -> Keeper {
-        let plan = Plan::new(Some(1), Some(16)).unwrap();
+        let plan = Plan::new(Backend::IoUring, Some(1), Some(16)).unwrap();
         let options = |_| Options { rounds: None, rate: None };
         let engine = Engine::start(&plan, Keep::Newest, options).unwrap();
         let table = Arc::new(StateTable::new(10, monotonic()));

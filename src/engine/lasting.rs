@@ -9,6 +9,7 @@ use super::journal::Journal;
 use super::state_dir::StateDir;
 use super::warm::{Past, Warm};
 use crate::config::Config;
+use crate::io::Backend;
 use crate::store::{Database, Loaded, Store};
 use crate::table::StateTable;
 use crate::wall::WallClock;
@@ -38,11 +39,12 @@ pub(super) struct Lasting {
 pub(super) fn begin(
     opened: Option<Opened>,
     config: &Config,
+    backend: Backend,
     table: &Arc<StateTable>,
     clock: &Arc<WallClock>,
 ) -> Result<(Option<Lasting>, Store, Option<Past>), DaemonError> {
     let Some(opened) = opened else { return Ok((None, Store::memory(), None)) };
-    let (lasting, store, past) = opened.begin(config, table, clock)?;
+    let (lasting, store, past) = opened.begin(config, backend, table, clock)?;
     Ok((Some(lasting), store, Some(past)))
 }
 
@@ -61,6 +63,7 @@ impl Opened {
     fn begin(
         mut self,
         config: &Config,
+        backend: Backend,
         table: &Arc<StateTable>,
         clock: &Arc<WallClock>,
     ) -> Result<(Lasting, Store, Past), DaemonError> {
@@ -69,7 +72,7 @@ impl Opened {
         let journal = Journal::new(Arc::clone(table), Arc::clone(clock));
         let (store, thread) = Store::start(self.database, newest_seq, Box::new(journal))
             .map_err(|error| DaemonError::Start("the store", error))?;
-        let warm = Warm::new(self.path, config, table, clock);
+        let warm = Warm::new(self.path, config, backend, table, clock);
         let (snapshot, clock) = (warm.snapshot(), Arc::clone(clock));
         let past = Past { snapshot, loaded: self.loaded, clock };
         Ok((Lasting { warm, store: thread, _dir: self.dir }, store, past))

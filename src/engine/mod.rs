@@ -12,13 +12,14 @@ mod lasting;
 pub mod oneshot;
 mod persist;
 pub mod resources;
+mod runtime;
 mod state_dir;
 mod tcp;
 mod warm;
 
 pub use resources::Plan;
 
-use crate::io::{Backend, Host, IoError, Unsupported, Waker};
+use crate::io::{Host, IoError, Unsupported, Waker};
 use crate::limits::{BATCHES_QUEUED, COMMAND_TARGETS};
 use crate::registry::{Addition, Change};
 use crate::report::Batch;
@@ -71,7 +72,7 @@ impl Engine {
     /// Starts the workers of `plan`, worker `i` with `options(i)`.
     ///
     /// # Errors
-    /// Where io_uring cannot be used, or no thread can be had.
+    /// Where the plan's backend cannot be used, or no thread can be had.
     pub fn start(
         plan: &Plan,
         keep: Keep,
@@ -195,7 +196,7 @@ impl Handle {
     }
 }
 
-/// Starts one worker; returns when its ring stands.
+/// Starts one worker; returns when its sockets can be had.
 fn start_worker(
     worker: usize,
     plan: &Plan,
@@ -206,7 +207,7 @@ fn start_worker(
     let (commands, orders) = bounded(COMMANDS_QUEUED);
     let (spares, returned) = bounded(SPARES_QUEUED);
     let (ready, started) = bounded(1);
-    let (slots, cpu) = (plan.slots, plan.cpu(worker));
+    let (backend, slots, cpu) = (plan.backend, plan.slots, plan.cpu(worker));
     let thread = std::thread::Builder::new()
         .name(format!("worker-{worker}"))
         .spawn(move || {
@@ -214,7 +215,7 @@ fn start_worker(
                 resources::pin(cpu);
             }
             // One worker's test speaks for all: they run on the same kernel.
-            let host = match Host::open(Backend::IoUring, slots, worker == 0) {
+            let host = match Host::open(backend, slots, worker == 0) {
                 Ok(host) => host,
                 Err(error) => {
                     // The starter waits for this, so somebody takes it.

@@ -1,7 +1,12 @@
-//! What the host gives: CPUs and files, and the plan that follows from them.
+//! What the host gives: CPUs, files and a way to drive sockets, and the plan that follows from
+//! them.
 
 use super::EngineError;
-use crate::limits::{FILES_BESIDES, FILES_PER_WORKER, IN_FLIGHT_DEFAULT, IN_FLIGHT_MAX};
+use crate::config;
+use crate::io::{Backend, Host, Unsupported};
+use crate::limits::{
+    API_CONNECTIONS_MAX, FILES_BESIDES, FILES_PER_WORKER, IN_FLIGHT_DEFAULT, IN_FLIGHT_MAX,
+};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::Pid;
@@ -17,30 +22,43 @@ pub struct Plan {
     pub(super) cpus: Vec<usize>,
     /// The file limit after it was raised as far as allowed.
     pub file_limit: u64,
+    /// How all workers drive their sockets.
+    pub backend: Backend,
+    /// Why that is epoll and not io_uring, where nobody asked for epoll.
+    pub instead: Option<Unsupported>,
 }
 
 impl Plan {
-    /// Plans with what the host gives, and raises the soft file limit to the hard one. `workers`
-    /// and `max_in_flight` (per worker) are what the configuration asks for, if it does.
+    /// Plans with what the host gives, and raises the soft file limit to the hard one. `backend`,
+    /// `workers` and `max_in_flight` (per worker) are what the configuration asks for, if it does.
     ///
     /// # Errors
-    /// Where the configuration asks for more than the host gives.
-    pub fn new(workers: Option<usize>, max_in_flight: Option<usize>) -> Result<Self, EngineError> {
+    /// Where the configuration asks for more than the host gives. Whether io_uring, where it is
+    /// asked for by name, can be had is seen when the workers start.
+    pub fn new(
+        backend: impl Into<config::Backend>,
+        workers: Option<usize>,
+        max_in_flight: Option<usize>,
+    ) -> Result<Self, EngineError> {
         let cpus = cpus();
         let file_limit = raise_file_limit();
         let workers = workers_within(file_limit, workers, cpus.len())?;
-        // Direct descriptors are not files of the process, but each ring's table of them may not be
-        // larger than its file limit.
-        let most = usize::try_from(file_limit).unwrap_or(usize::MAX).min(IN_FLIGHT_MAX);
-        let slots = max_in_flight.unwrap_or_else(|| IN_FLIGHT_DEFAULT.min(most));
-        if slots > most {
-            return Err(EngineError::Resources(format!(
-                "engine.max_in_flight is {slots}, but the file limit allows {most} probes in flight \
-                 per worker; raise it (ulimit -n, LimitNOFILE=) or lower engine.max_in_flight"
-            )));
+        let plan = |backend, instead| {
+            let slots = slots_within(backend, file_limit, workers, max_in_flight)?;
+            let cpus = cpus.clone();
+            Ok(Self { workers, slots, cpus, file_limit, backend, instead })
+        };
+        match backend.into() {
+            config::Backend::IoUring => plan(Backend::IoUring, None),
+            config::Backend::Epoll => plan(Backend::Epoll, None),
+            config::Backend::Auto => {
+                let on_rings = plan(Backend::IoUring, None)?;
+                match Host::open(Backend::IoUring, on_rings.slots, true) {
+                    Ok(_) => Ok(on_rings),
+                    Err(why) => plan(Backend::Epoll, Some(why)),
+                }
+            }
         }
-        let slots = u32::try_from(slots).unwrap_or(u32::MAX);
-        Ok(Self { workers, slots, cpus, file_limit })
     }
 
     /// The CPU of worker number `worker`; none where there are more workers than CPUs, which then
@@ -55,6 +73,53 @@ impl Plan {
     pub const fn capacity(&self) -> u64 {
         self.slots as u64 * self.workers as u64
     }
+}
+
+impl From<Backend> for config::Backend {
+    fn from(backend: Backend) -> Self {
+        match backend {
+            Backend::IoUring => Self::IoUring,
+            Backend::Epoll => Self::Epoll,
+        }
+    }
+}
+
+/// How many slots each worker has: as many as asked for, else what there is room for.
+fn slots_within(
+    backend: Backend,
+    file_limit: u64,
+    workers: usize,
+    asked: Option<usize>,
+) -> Result<u32, EngineError> {
+    let files = usize::try_from(file_limit).unwrap_or(usize::MAX);
+    let most = match backend {
+        // Direct descriptors are not files of the process, but each ring's table of them may not be
+        // larger than its file limit.
+        Backend::IoUring => files,
+        // Each socket is a file of the process: what the rest leaves is shared out. Where it is
+        // little, the API's clients get a quarter of it.
+        Backend::Epoll => {
+            let left = files.saturating_sub(FILES_BESIDES + workers * FILES_PER_WORKER);
+            (left - API_CONNECTIONS_MAX.min(left / 4)) / workers
+        }
+    };
+    let most = most.min(IN_FLIGHT_MAX);
+    let slots = asked.unwrap_or_else(|| IN_FLIGHT_DEFAULT.min(most));
+    if (1..=most).contains(&slots) {
+        return Ok(u32::try_from(slots).unwrap_or(u32::MAX));
+    }
+    let on = match backend {
+        Backend::IoUring => "",
+        Backend::Epoll => ", of which each is a file on epoll",
+    };
+    let what = match asked {
+        Some(slots) => format!("engine.max_in_flight is {slots}"),
+        None => format!("{workers} workers need some"),
+    };
+    Err(EngineError::Resources(format!(
+        "{what}, but the file limit allows {most} probes in flight per worker{on}; raise it (ulimit \
+         -n, LimitNOFILE=) or lower engine.max_in_flight or engine.workers"
+    )))
 }
 
 /// How many workers there are: as many as asked for, else one per CPU as far as the files go. What
@@ -121,14 +186,43 @@ mod tests {
 
     #[test]
     fn a_plan_fits_the_host_or_says_what_does_not() {
-        let plan = Plan::new(Some(1), Some(64)).unwrap();
-        assert_eq!((plan.workers, plan.slots, plan.capacity()), (1, 64, 64));
-        assert!(plan.cpu(0).is_some());
-        assert_eq!(Plan::new(Some(200), Some(64)).unwrap().cpu(0), None);
-        let error = Plan::new(None, Some(1_000_000)).unwrap_err().to_string();
-        assert!(
-            error.contains("max_in_flight is 1000000") && error.contains("ulimit -n"),
-            "{error}"
+        for backend in Backend::ALL {
+            let plan = Plan::new(backend, Some(1), Some(64)).unwrap();
+            assert_eq!((plan.workers, plan.slots, plan.capacity()), (1, 64, 64));
+            assert_eq!((plan.backend, &plan.instead), (backend, &None));
+            assert!(plan.cpu(0).is_some());
+            assert_eq!(Plan::new(backend, Some(200), Some(64)).unwrap().cpu(0), None);
+            let error = Plan::new(backend, None, Some(1_000_000)).unwrap_err().to_string();
+            assert!(
+                error.contains("max_in_flight is 1000000") && error.contains("ulimit -n"),
+                "{error}"
+            );
+        }
+        let auto = Plan::new(config::Backend::Auto, Some(1), Some(64)).unwrap();
+        assert_eq!((auto.backend, auto.instead), (Backend::IoUring, None), "tests run where it is");
+    }
+
+    #[test]
+    fn sockets_of_epoll_share_the_files_with_the_rest_of_the_process() {
+        let slots = |files, workers, asked| slots_within(Backend::Epoll, files, workers, asked);
+        // 32 and 2 x 6 for the rest, 1,024 for clients of the API, and half of what is left.
+        assert_eq!(slots(20_000, 2, None).unwrap(), (20_000 - 32 - 12 - 1_024) / 2);
+        assert_eq!(slots(20_000, 2, Some(9_466)).unwrap(), 9_466);
+        assert_eq!(slots(1 << 20, 2, None).unwrap(), 16_384);
+        assert_eq!(slots(u64::MAX, 1, None).unwrap(), 16_384);
+        assert_eq!(slots(64, 2, None).unwrap(), 7);
+        assert_eq!(slots(40, 1, None).unwrap(), 2);
+        let error = slots(20_000, 2, Some(9_467)).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "engine.max_in_flight is 9467, but the file limit allows 9466 probes in flight per \
+             worker, of which each is a file on epoll; raise it (ulimit -n, LimitNOFILE=) or lower \
+             engine.max_in_flight or engine.workers"
         );
+        for (files, workers) in [(44, 2), (38, 1), (0, 1)] {
+            let error = slots(files, workers, None).unwrap_err().to_string();
+            assert!(error.contains("allows 0 probes") && error.contains("ulimit -n"), "{error}");
+        }
+        assert_eq!(slots_within(Backend::IoUring, 64, 2, None).unwrap(), 64);
     }
 }

@@ -4,9 +4,10 @@
 //! last reports are in. It is a help and nothing more: one that cannot be written or taken up is
 //! reported, and the daemon goes on without.
 
-use super::journal;
+use super::{journal, runtime};
 use crate::collector::Command;
 use crate::config::Config;
+use crate::io::Backend;
 use crate::registry::Registry;
 use crate::snapshot::{Snapshot, file};
 use crate::store::Loaded;
@@ -14,6 +15,7 @@ use crate::table::StateTable;
 use crate::time::{monotonic, wall_ms};
 use crate::wall::WallClock;
 use crossbeam_channel::{Sender, bounded};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +28,8 @@ pub(super) struct Warm {
     interval: Duration,
     age_max: Duration,
     targets_max: usize,
+    /// How the workers drive their sockets, and so how files are written.
+    backend: Backend,
     table: Arc<StateTable>,
     clock: Arc<WallClock>,
 }
@@ -45,6 +49,7 @@ impl Warm {
     pub(super) fn new(
         dir: PathBuf,
         config: &Config,
+        backend: Backend,
         table: &Arc<StateTable>,
         clock: &Arc<WallClock>,
     ) -> Self {
@@ -53,6 +58,7 @@ impl Warm {
             interval: config.state.snapshot_interval,
             age_max: config.state.snapshot_max_age,
             targets_max: config.engine.max_targets,
+            backend,
             table: Arc::clone(table),
             clock: Arc::clone(clock),
         }
@@ -89,24 +95,32 @@ impl Warm {
 
     /// Writes the last snapshot of a clean stop, on a runtime of its own.
     pub(super) fn write_last(&self) {
-        tokio_uring::start(self.write(|| false));
+        if let Err(error) = runtime::run(self.backend, self.write(|| false)) {
+            self.is_not_written(&error);
+        }
     }
 
     async fn write(&self, is_over: impl Fn() -> bool) {
         let began = monotonic();
         self.clock.observe(began, wall_ms());
-        match file::write(&self.dir, &self.table, &self.clock, began.into(), is_over).await {
+        let disk = runtime::disk(self.backend);
+        let (dir, now) = (&self.dir, began.into());
+        match file::write(dir, &self.table, &self.clock, now, disk, is_over).await {
             Ok(None) => {}
             Ok(Some(targets)) => {
                 let took_ms = monotonic().since(began).as_millis();
                 tracing::debug!(targets, took_ms, "snapshot written");
             }
-            Err(error) => tracing::warn!(
-                "cannot write the snapshot {}: {error}; the one before it is kept; check the space \
-                 and the rights of state.dir",
-                file::path(&self.dir).display()
-            ),
+            Err(error) => self.is_not_written(&error),
         }
+    }
+
+    fn is_not_written(&self, error: &io::Error) {
+        tracing::warn!(
+            "cannot write the snapshot {}: {error}; the one before it is kept; check the space and \
+             the rights of state.dir",
+            file::path(&self.dir).display()
+        );
     }
 }
 

@@ -3,6 +3,7 @@
 //! A match per call and not a trait object: the branch is always the same one, and the worker's
 //! loop is compiled once.
 
+use super::epoll::Epoll;
 use super::uring::Uring;
 use super::{Buffer, Completion, Io, IoError, Op, Unsupported, Waker};
 use crate::time::Instant;
@@ -12,17 +13,20 @@ use crate::time::Instant;
 pub enum Backend {
     /// One ring per worker, with direct descriptors.
     IoUring,
+    /// One epoll per worker, with a file of the process per socket.
+    Epoll,
 }
 
 impl Backend {
     /// Every one.
-    pub const ALL: [Self; 1] = [Self::IoUring];
+    pub const ALL: [Self; 2] = [Self::IoUring, Self::Epoll];
 
     /// As configuration, logs and answers call it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::IoUring => "io_uring",
+            Self::Epoll => "epoll",
         }
     }
 }
@@ -31,6 +35,8 @@ impl Backend {
 pub enum Host {
     /// On io_uring.
     Uring(Box<Uring>),
+    /// On epoll.
+    Epoll(Box<Epoll>),
 }
 
 impl Host {
@@ -45,6 +51,10 @@ impl Host {
                 let uring = if tested { Uring::tested(slots) } else { Uring::new(slots) };
                 Ok(Self::Uring(Box::new(uring?)))
             }
+            Backend::Epoll => {
+                let epoll = if tested { Epoll::tested(slots) } else { Epoll::new(slots) };
+                Ok(Self::Epoll(Box::new(epoll?)))
+            }
         }
     }
 
@@ -53,6 +63,7 @@ impl Host {
     pub fn waker(&self) -> Waker {
         match self {
             Self::Uring(uring) => uring.waker(),
+            Self::Epoll(epoll) => epoll.waker(),
         }
     }
 
@@ -61,6 +72,7 @@ impl Host {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Uring(_) => Backend::IoUring.name(),
+            Self::Epoll(_) => Backend::Epoll.name(),
         }
     }
 }
@@ -69,48 +81,56 @@ impl Io for Host {
     fn now(&mut self) -> Instant {
         match self {
             Self::Uring(uring) => uring.now(),
+            Self::Epoll(epoll) => epoll.now(),
         }
     }
 
     fn capacity(&self) -> u32 {
         match self {
             Self::Uring(uring) => uring.capacity(),
+            Self::Epoll(epoll) => epoll.capacity(),
         }
     }
 
     fn room(&self) -> usize {
         match self {
             Self::Uring(uring) => uring.room(),
+            Self::Epoll(epoll) => epoll.room(),
         }
     }
 
     fn submit(&mut self, op: Op<'_>) {
         match self {
             Self::Uring(uring) => uring.submit(op),
+            Self::Epoll(epoll) => epoll.submit(op),
         }
     }
 
     fn wait(&mut self, until: Instant, completions: &mut Vec<Completion>) -> Result<(), IoError> {
         match self {
             Self::Uring(uring) => uring.wait(until, completions),
+            Self::Epoll(epoll) => epoll.wait(until, completions),
         }
     }
 
     fn bytes(&self, buffer: &Buffer) -> &[u8] {
         match self {
             Self::Uring(uring) => uring.bytes(buffer),
+            Self::Epoll(epoll) => epoll.bytes(buffer),
         }
     }
 
     fn recycle(&mut self, buffer: Buffer) {
         match self {
             Self::Uring(uring) => uring.recycle(buffer),
+            Self::Epoll(epoll) => epoll.recycle(buffer),
         }
     }
 
     fn dropped(&mut self) -> u64 {
         match self {
             Self::Uring(uring) => uring.dropped(),
+            Self::Epoll(epoll) => epoll.dropped(),
         }
     }
 }

@@ -17,7 +17,9 @@
 //! - Nothing is carried out before [`Io::wait`], which submits all that was pushed and waits once.
 
 pub mod drops;
+pub mod epoll;
 pub mod host;
+mod selftest;
 pub mod sim;
 pub mod uring;
 mod wake;

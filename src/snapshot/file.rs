@@ -1,11 +1,12 @@
-//! The snapshot's file in the state directory: written through io_uring, read whole.
+//! The snapshot's file in the state directory: written in pieces, read whole.
 //!
 //! It is written under a temporary name, synced and renamed, and then the directory is synced: a
 //! crash at any moment leaves the old snapshot or the new one. Between two pieces the thread does
 //! what else it has to do.
 
+use super::disk::{File, rename};
 use super::entry::ENTRY_BYTES_MAX;
-use super::{Encoder, Snapshot, SnapshotError};
+use super::{Disk, Encoder, Snapshot, SnapshotError};
 use crate::table::StateTable;
 use crate::wall::{Moment, WallClock};
 use std::fs::OpenOptions;
@@ -13,7 +14,6 @@ use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio_uring::fs::File;
 
 const NAME: &str = "snapshot";
 const TEMPORARY: &str = "snapshot.new";
@@ -38,12 +38,13 @@ pub async fn write(
     table: &StateTable,
     clock: &WallClock,
     now: Moment,
+    disk: Disk,
     is_over: impl Fn() -> bool,
 ) -> io::Result<Option<usize>> {
     let temporary = dir.join(TEMPORARY);
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
-    let file = File::from_std(options.open(&temporary)?);
+    let file = File::from_std(options.open(&temporary)?, disk);
     let mut block = Vec::with_capacity(BLOCK_BYTES * 2);
     let mut encoder = Encoder::new(table.view(), now, clock, &mut block);
     let (mut at, mut is_more) = (0, true);
@@ -63,8 +64,8 @@ pub async fn write(
     }
     file.sync_all().await?;
     file.close().await?;
-    tokio_uring::fs::rename(&temporary, path(dir)).await?;
-    File::from_std(std::fs::File::open(dir)?).sync_all().await?;
+    rename(temporary, path(dir), disk).await?;
+    File::from_std(std::fs::File::open(dir)?, disk).sync_all().await?;
     Ok(Some(encoder.targets()))
 }
 

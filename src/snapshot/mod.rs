@@ -17,11 +17,13 @@
 
 mod bytes;
 mod decode;
+mod disk;
 mod encode;
 mod entry;
 pub mod file;
 
 pub use decode::{Section, Snapshot};
+pub use disk::Disk;
 pub use encode::Encoder;
 pub use entry::Entry;
 

@@ -245,15 +245,26 @@ fn two_hundred_thousand_targets_are_many_small_pieces() {
 
 #[test]
 fn a_file_is_whole_and_readable_or_says_why_not() {
+    [Disk::Ring, Disk::Threads].into_iter().for_each(write_and_read);
+}
+
+fn write_and_read(disk: Disk) {
     let world = World::new(&[("a", "10s", &lines(10_000))]);
     (0..9_999).for_each(|id| world.table.restore(TargetId(id), &known(Observed::Healthy, 9, 1)));
     let dir = tempfile::tempdir().unwrap();
     let read = |targets_max| file::read(dir.path(), targets_max, 1_800_000_000_000, HOUR);
     assert!(read(10_000).unwrap().is_none());
     let write = |is_over: bool| {
+        let (dir, now) = (dir.path(), Moment(5_000));
         let written =
-            file::write(dir.path(), &world.table, &world.clock, Moment(5_000), || is_over);
-        tokio_uring::start(written)
+            |disk| file::write(dir, &world.table, &world.clock, now, disk, move || is_over);
+        match disk {
+            Disk::Ring => tokio_uring::start(written(disk)),
+            Disk::Threads => {
+                let mut runtime = tokio::runtime::Builder::new_current_thread();
+                runtime.build().unwrap().block_on(written(disk))
+            }
+        }
     };
     assert_eq!(write(true).unwrap(), None);
     assert!(read(10_000).unwrap().is_none(), "it was given up");

@@ -221,6 +221,7 @@ impl World {
             reload,
             edits: Arc::clone(&edits),
             file: name,
+            backend: "io_uring",
             aws,
             alibaba,
             listen,

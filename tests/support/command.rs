@@ -9,6 +9,9 @@ use std::time::Duration;
 
 /// The binary under test.
 pub(crate) const RINGCHECK: &str = env!("CARGO_BIN_EXE_ringcheck");
+/// A command that runs another one without io_uring: `python3 WITHOUT_IO_URING ERRNO COMMAND`.
+pub(crate) const WITHOUT_IO_URING: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/testdata/without_io_uring.py");
 /// Longer than any run takes unless it is broken.
 const PATIENCE: Duration = Duration::from_secs(30);
 

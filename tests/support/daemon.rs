@@ -5,6 +5,7 @@ use super::command::RINGCHECK;
 use super::wait_for;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use ringcheck::io::Backend;
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -19,6 +20,13 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Daemon {
     pub child: Child,
     pub files: Files,
+}
+
+/// A configuration with its sockets on this backend.
+pub(crate) fn driven(on: Backend, config: &str) -> String {
+    let rest = config.replace("[engine]\n", "");
+    let rest = if rest.len() < config.len() { rest } else { format!("\n{config}") };
+    format!("[engine]\nbackend = \"{}\"\n{rest}", on.name())
 }
 
 /// A directory with a configuration, where the daemon's socket and log are too.

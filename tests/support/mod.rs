@@ -28,3 +28,19 @@ pub(crate) fn wait_for<T>(patience: Duration, mut look: impl FnMut() -> Option<T
         let _ = poll(&mut [], PollTimeout::from(10_u16));
     }
 }
+
+/// Makes tests of functions that take a [`Backend`](ringcheck::io::Backend): each is run on every
+/// backend, and its name says on which.
+#[macro_export]
+macro_rules! on_each_backend {
+    ($($(#[$attribute:meta])* $test:ident,)*) => {
+        mod io_uring {
+            $(#[test] $(#[$attribute])* fn $test() { super::$test(ringcheck::io::Backend::IoUring) })*
+        }
+        mod epoll {
+            $(#[test] $(#[$attribute])* fn $test() { super::$test(ringcheck::io::Backend::Epoll) })*
+        }
+        /// A backend that is not tested above does not compile here.
+        const _: [ringcheck::io::Backend; 2] = ringcheck::io::Backend::ALL;
+    };
+}

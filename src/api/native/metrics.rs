@@ -34,6 +34,7 @@ pub(super) async fn metrics(
         stats: state.table.stats(),
         table: Arc::clone(&state.table),
         started: state.started,
+        backend: state.backend,
         now,
     };
     let text = tokio::task::spawn_blocking(move || scrape.text()).await.ok().flatten();
@@ -51,6 +52,7 @@ struct Scrape {
     stats: Arc<StatsView>,
     table: Arc<StateTable>,
     started: Instant,
+    backend: &'static str,
     now: Instant,
 }
 
@@ -149,6 +151,9 @@ impl Scrape {
         encoder.family(MetricType::Counter, name, help, |emit| emit(&[], newest))?;
         encoder.gauges("ringcheck_build", "The version that runs", |emit| {
             emit(&[("version", env!("CARGO_PKG_VERSION"))], 1.0)
+        })?;
+        encoder.gauges("ringcheck_backend", "How sockets are driven", |emit| {
+            emit(&[("backend", self.backend)], 1.0)
         })
     }
 

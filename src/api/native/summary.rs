@@ -36,6 +36,7 @@ pub(super) async fn summary(
         merged: stats.total.merged,
         lost_us: stats.total.lost_us,
         overloaded: stats.is_overloaded(),
+        backend: state.backend,
         uptime_seconds: now.since(state.started).as_secs(),
         workers: workers.map(|(n, view)| worker(&state, n, view, now)).collect(),
         last_reload: reload::last(&state),

@@ -75,6 +75,7 @@ pub(super) struct Summary {
     pub(super) merged: u64,
     pub(super) lost_us: u64,
     pub(super) overloaded: bool,
+    pub(super) backend: &'static str,
     pub(super) uptime_seconds: u64,
     pub(super) workers: Vec<Worker>,
     pub(super) last_reload: Option<LastReload>,

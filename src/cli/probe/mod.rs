@@ -59,6 +59,19 @@ pub enum ProbeProtocol {
     Udp,
 }
 
+/// How sockets are driven.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ProbeBackend {
+    /// The best that works here.
+    #[default]
+    Auto,
+    /// io_uring, or exit 3.
+    #[value(name = "io_uring")]
+    IoUring,
+    /// epoll, whatever else works here.
+    Epoll,
+}
+
 /// Probe targets now: once, without a daemon.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -102,6 +115,9 @@ pub struct ProbeArgs {
     /// Worker threads; without it one per CPU.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
+    /// How sockets are driven; auto is io_uring where it can be had, else epoll.
+    #[arg(long, value_enum, value_name = "B", default_value_t)]
+    pub backend: ProbeBackend,
     /// How to print the results.
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub format: ProbeFormat,
@@ -110,7 +126,7 @@ pub struct ProbeArgs {
 /// Runs the command.
 pub fn run(args: &ProbeArgs) -> Answer {
     let options = ProbeOptions::new(args)?;
-    let plan = Plan::new(options.workers, None).map_err(Failure::engine)?;
+    let plan = Plan::new(options.backend, options.workers, None).map_err(Failure::engine)?;
     let scope = Scope {
         format: options.format,
         probes: options.targets.len() as u64 * u64::from(options.count),

@@ -2,13 +2,13 @@
 
 use super::list::Targets;
 use super::target::{Place, Scheme, Target, parse};
-use super::{ProbeArgs, ProbeFormat, ProbeProtocol};
+use super::{ProbeArgs, ProbeBackend, ProbeFormat, ProbeProtocol};
 use crate::check::http::{Matcher, Method, Version};
 use crate::cli::{Failure, listed};
 use crate::config::target_file::{self, Entry, Item};
 use crate::config::targets::TargetRange;
 use crate::config::{
-    ConfigError, HealthCheck, PATH_CURE, Problem, Protocol, duration, path_wrong, quoted,
+    Backend, ConfigError, HealthCheck, PATH_CURE, Problem, Protocol, duration, path_wrong, quoted,
 };
 use crate::limits::TARGETS_MAX_DEFAULT;
 use crate::recipe::{Close, Handshake, Recipe};
@@ -36,6 +36,8 @@ pub struct ProbeOptions {
     pub rate: Option<u64>,
     /// Worker threads; none: one per CPU.
     pub workers: Option<usize>,
+    /// How sockets are driven.
+    pub backend: Backend,
     /// Format of the rows.
     pub format: ProbeFormat,
 }
@@ -63,6 +65,11 @@ impl ProbeOptions {
             count: args.count,
             rate: args.rate,
             workers: args.workers.map(usize::from),
+            backend: match args.backend {
+                ProbeBackend::Auto => Backend::Auto,
+                ProbeBackend::IoUring => Backend::IoUring,
+                ProbeBackend::Epoll => Backend::Epoll,
+            },
             format: args.format,
         })
     }

@@ -81,7 +81,7 @@ impl Buffers {
     /// Puts a buffer back into the ring.
     pub(super) fn recycle(&mut self, id: u16) {
         let lent = std::mem::replace(&mut self.lent[usize::from(id)], false);
-        assert!(lent, "buffer {id} is in the ring already");
+        assert!(lent, "buffer {id} was given back already");
         // SAFETY: `id` is below ENTRIES (indexed above) and the masked tail too, so both stay
         // within their allocations; the kernel reads entries below the tail only, so this one is
         // ours.

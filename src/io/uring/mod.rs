@@ -22,11 +22,12 @@
 
 mod buffers;
 mod memory;
-mod selftest;
 mod setup;
 
 use super::drops::Drops;
-use super::{Buffer, Completion, Done, Io, IoError, Kind, Op, Socket, Token, Unsupported, Waker};
+use super::{
+    Buffer, Completion, Done, Io, IoError, Kind, Op, Socket, Token, Unsupported, Waker, selftest,
+};
 use crate::limits::SQ_ENTRIES;
 use crate::time::{Instant, monotonic};
 use io_uring::types::{DestinationSlot, Fd, Fixed, SubmitArgs, Timespec};
@@ -142,7 +143,8 @@ impl Uring {
     /// As [`Uring::new`], and where the exchange went wrong.
     pub fn tested(capacity: u32) -> Result<Self, Unsupported> {
         let mut uring = Self::new(capacity)?;
-        selftest::run(&mut uring)?;
+        selftest::run(&mut uring)
+            .map_err(|wrong| Unsupported::feature(format!("io_uring self-test: {wrong}")))?;
         Ok(uring)
     }
 
