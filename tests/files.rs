@@ -2,8 +2,6 @@
 //! and as soon as there are files again all goes on. A process of its own, because its limit is
 //! everybody's.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use ringcheck::io::{Backend, Completion, Done, Host, Io, Kind, Op, Socket, Token};
