@@ -387,6 +387,13 @@ def percentile(values, part):
 # Figures against bars
 
 
+def shown(value):
+    """A number with as many digits as matter beside a bar."""
+    if value == int(value) or abs(value) >= 1_000:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
 class Bars:
     """Prints each figure beside its bar, and knows whether all are met."""
 
@@ -395,10 +402,10 @@ class Bars:
         self.lines = []
 
     def most(self, what, value, bar, unit=""):
-        self._judge(what, value, f"at most {bar:g}{unit}", unit, value <= bar)
+        self._judge(what, value, f"at most {shown(bar)}{unit}", unit, value <= bar)
 
     def least(self, what, value, bar, unit=""):
-        self._judge(what, value, f"at least {bar:g}{unit}", unit, value >= bar)
+        self._judge(what, value, f"at least {shown(bar)}{unit}", unit, value >= bar)
 
     def holds(self, what, is_so, detail=""):
         self._say(f"{what}: {'yes' if is_so else 'NO'}{f', {detail}' if detail else ''}", is_so)
@@ -409,8 +416,7 @@ class Bars:
         print(text, flush=True)
 
     def _judge(self, what, value, bar, unit, is_met):
-        shown = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-        self._say(f"{what}: {shown}{unit} (bar: {bar}) {'met' if is_met else 'MISSED'}", is_met)
+        self._say(f"{what}: {shown(value)}{unit} (bar: {bar}) {'met' if is_met else 'MISSED'}", is_met)
 
     def _say(self, line, is_met):
         if not is_met:
