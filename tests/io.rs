@@ -167,6 +167,12 @@ fn what_comes_is_received_in_order_and_then_its_end(on: Backend) {
     let receive = token(0, Kind::Receive);
     host.submit(Op::Receive { token: receive });
     assert_eq!(wait(&mut host, A_WHILE), [], "nothing has come");
+    peer.write_all(b"first").unwrap();
+    let Done::Received(first) = only(&mut host, receive) else { panic!("nothing was received") };
+    assert_eq!(host.bytes(&first), b"first");
+    host.recycle(first);
+    host.submit(Op::Receive { token: receive });
+    assert_eq!(wait(&mut host, A_WHILE), [], "nothing more has come");
     let sent: Vec<u8> = (0..RECEIVE_BUFFER_BYTES * 2 + 7).map(|n| (n % 251) as u8).collect();
     peer.write_all(&sent).unwrap();
     drop(peer);
@@ -259,6 +265,8 @@ fn a_connection_is_reset_by_a_disconnect_and_ended_by_a_close(on: Backend) {
     host.submit(Op::Connect { token: token(0, Kind::Connect), address, socket });
     assert_eq!(only(&mut host, token(0, Kind::Connect)), Done::Connected);
     assert!(third.read(&mut [0; 4]).is_err());
+    listener.set_nonblocking(true).unwrap();
+    assert!(listener.accept().is_err(), "half a handshake is not accepted");
 }
 
 fn what_waits_is_cancelled_and_completes_once(on: Backend) {
