@@ -64,7 +64,7 @@ fn run(targets: u32, check: &Check) {
     });
     let send = |command| commands.send(command).expect("the worker lives");
     send(Command::Recipe(GroupKey(0), Arc::new(recipe)));
-    send(Command::Reserve(targets as usize));
+    send(Command::Reserve(targets));
     send(Command::Add(First::Spread, additions.collect()));
     drop(commands);
     let (mut passed, mut flow) = (0, Flow::Continue);

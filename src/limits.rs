@@ -39,6 +39,8 @@ pub const SQ_ENTRIES: usize = 2_048;
 /// some ten microseconds each, before the first completion is seen: this bounds what that adds to a
 /// measured latency to a third of a millisecond, and keeps a burst from flooding one backlog.
 pub const STARTS_PER_TURN: usize = 32;
+/// The same where more is due than that, as long as turns stay short.
+pub const STARTS_PER_TURN_BUSY: usize = 128;
 /// Receive buffers of one worker, and the bytes of each.
 pub const RECEIVE_BUFFERS: u16 = 512;
 /// Bytes of one receive buffer.
@@ -138,6 +140,7 @@ pub const DEREGISTRATION_DELAY_MAX: Duration = Duration::from_secs(3_600);
 /// unless forced (DESIGN 5.1).
 pub const MASS_REMOVAL_TARGETS: usize = 100;
 
+const _: () = assert!(STARTS_PER_TURN <= STARTS_PER_TURN_BUSY);
 const _: () = assert!(IN_FLIGHT_DEFAULT <= IN_FLIGHT_MAX);
 const _: () = assert!(TARGETS_MAX_DEFAULT <= TARGETS_MAX);
 const _: () = assert!(TARGETS_MAX * TARGET_ID_CHARS_MAX < u32::MAX as usize);

@@ -5,8 +5,8 @@ use crate::outcome::Class;
 use hdrhistogram::Histogram;
 use std::time::Duration;
 
-/// Figures of one worker over a stretch of time. Gauges (`in_flight`, `backlog`, `targets`) are of
-/// its end; counters and histograms are of the whole stretch.
+/// Figures of one worker over a stretch of time. Gauges (`in_flight`, `slots_stuck`, `backlog`,
+/// `targets`) are of its end; counters and histograms are of the whole stretch.
 #[derive(Clone, Debug)]
 pub struct Stats {
     /// Probes started.
@@ -33,6 +33,8 @@ pub struct Stats {
     pub in_flight: u32,
     /// Most probes in flight that are possible.
     pub in_flight_capacity: u32,
+    /// Slots whose operations do not come back although they were cancelled: lost to probes.
+    pub slots_stuck: u32,
     /// Targets that are due and wait for a slot.
     pub backlog: u32,
     /// Targets of the shard.
@@ -63,6 +65,7 @@ impl Default for Stats {
             latency_us: histogram(),
             in_flight: 0,
             in_flight_capacity: 0,
+            slots_stuck: 0,
             backlog: 0,
             targets: 0,
         }
@@ -103,6 +106,7 @@ impl Stats {
         self.latency_us.add(&other.latency_us).expect("equal bounds");
         self.in_flight = other.in_flight;
         self.in_flight_capacity = other.in_flight_capacity;
+        self.slots_stuck = other.slots_stuck;
         self.backlog = other.backlog;
         self.targets = other.targets;
     }

@@ -22,7 +22,7 @@ pub use resources::Plan;
 use crate::io::{Host, IoError, Unsupported, Waker};
 use crate::limits::{BATCHES_QUEUED, COMMAND_TARGETS};
 use crate::registry::{Addition, Change};
-use crate::report::Batch;
+use crate::report::{Batch, TargetId};
 use crate::schedule::First;
 use crate::worker::{Command, Flow, Keep, Options, Reporter, Worker};
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -110,38 +110,43 @@ impl Engine {
         for (key, recipe) in change.recipes {
             self.broadcast(&Command::Recipe(key, recipe));
         }
-        for targets in change.remove.chunks(COMMAND_TARGETS) {
-            self.broadcast(&Command::Remove(targets.to_vec()));
-        }
+        self.hand_out(change.remove, |&target| target, Command::Remove);
         self.add(change.add, first);
         self.broadcast(&Command::Revision(revision));
     }
 
-    /// Hands targets to the workers that own them, a command's worth at a time.
     fn add(&self, targets: Vec<Addition>, first: First) {
-        for (worker, handle) in self.workers.iter().enumerate() {
-            let more = targets.iter().filter(|target| self.owner(target) == worker).count();
-            handle.send(Command::Reserve(more));
+        if let Some(bound) = targets.iter().map(|target| target.target.0 + 1).max() {
+            self.broadcast(&Command::Reserve(bound));
         }
-        let mut waiting = vec![Vec::new(); self.workers.len()];
-        for target in targets {
-            let owner = self.owner(&target);
-            waiting[owner].push(target);
+        self.hand_out(targets, |target| target.target, |targets| Command::Add(first, targets));
+    }
+
+    /// Sends each item to the worker that owns its target, a command's worth at a time.
+    fn hand_out<T>(
+        &self,
+        items: impl IntoIterator<Item = T>,
+        target: impl Fn(&T) -> TargetId,
+        command: impl Fn(Vec<T>) -> Command,
+    ) {
+        let mut waiting: Vec<Vec<T>> = self.workers.iter().map(|_| Vec::new()).collect();
+        for item in items {
+            let owner = self.owner(target(&item));
+            waiting[owner].push(item);
             if waiting[owner].len() == COMMAND_TARGETS {
-                let targets = std::mem::take(&mut waiting[owner]);
-                self.workers[owner].send(Command::Add(first, targets));
+                self.workers[owner].send(command(std::mem::take(&mut waiting[owner])));
             }
         }
-        for (handle, targets) in self.workers.iter().zip(waiting) {
-            handle.send(Command::Add(first, targets));
+        for (handle, items) in self.workers.iter().zip(waiting) {
+            if !items.is_empty() {
+                handle.send(command(items));
+            }
         }
     }
 
-    /// The worker that owns a target. The upper half of the hash chooses it; the lower half is left
-    /// for the phase, so that each shard is spread over the whole interval.
-    fn owner(&self, target: &Addition) -> usize {
-        // The remainder is below the number of workers, which is a usize.
-        usize::try_from((target.hash >> 32) % self.workers.len() as u64).unwrap_or(0)
+    /// The worker that owns a target: ids go round the workers. Its phase is a matter of its hash.
+    const fn owner(&self, target: TargetId) -> usize {
+        target.index() % self.workers.len()
     }
 
     fn broadcast(&self, command: &Command) {
@@ -208,6 +213,9 @@ fn start_worker(
     let (spares, returned) = bounded(SPARES_QUEUED);
     let (ready, started) = bounded(1);
     let (backend, slots, cpu) = (plan.backend, plan.slots, plan.cpu(worker));
+    // limits::WORKERS_MAX is far below 2^32.
+    let number = |count| u32::try_from(count).unwrap_or(u32::MAX);
+    let (workers, own) = (number(plan.workers), number(worker));
     let thread = std::thread::Builder::new()
         .name(format!("worker-{worker}"))
         .spawn(move || {
@@ -225,7 +233,7 @@ fn start_worker(
             };
             let _ = ready.send(Ok(host.waker()));
             let reporter = Reporter::new(worker, keep, reports, returned);
-            run(Worker::new(host, options, orders, reporter))
+            run(Worker::new(host, options, orders, reporter).among(workers, own))
         })
         .map_err(|error| {
             EngineError::Resources(format!("cannot start a thread: {error}; raise ulimit -u"))

@@ -3,7 +3,6 @@
 use super::{Engine, EngineError, Plan};
 use crate::endpoint::Endpoint;
 use crate::health::Health;
-use crate::limits::COMMAND_TARGETS;
 use crate::recipe::Recipe;
 use crate::registry::{Addition, GroupKey};
 use crate::report::{Batch, Report, TargetId};
@@ -74,28 +73,17 @@ impl OneShot {
     }
 
     fn feed(&self, targets: impl Iterator<Item = Shot>, count: usize) {
-        let workers = &self.engine.workers;
-        let mut waiting = vec![Vec::new(); workers.len()];
-        for handle in workers {
-            handle.send(Command::Reserve(count.div_ceil(workers.len())));
-        }
-        for (place, shot) in targets.take(count).enumerate() {
-            let waiting = &mut waiting[place % workers.len()];
-            waiting.push(Addition {
-                target: TargetId(u32::try_from(place).unwrap_or(u32::MAX)),
-                group: GroupKey(shot.recipe),
-                endpoint: shot.endpoint,
-                hash: 0,
-                health: Health::default(),
-            });
-            if waiting.len() == COMMAND_TARGETS {
-                let targets = std::mem::take(waiting);
-                workers[place % workers.len()].send(Command::Add(First::Now, targets));
-            }
-        }
-        for (handle, targets) in workers.iter().zip(waiting) {
-            handle.send(Command::Add(First::Now, targets));
-        }
+        let bound = u32::try_from(count).unwrap_or(u32::MAX);
+        self.engine.broadcast(&Command::Reserve(bound));
+        let additions = (0..bound).zip(targets).map(|(place, shot)| Addition {
+            target: TargetId(place),
+            group: GroupKey(shot.recipe),
+            endpoint: shot.endpoint,
+            hash: 0,
+            health: Health::default(),
+        });
+        let add = |targets| Command::Add(First::Now, targets);
+        self.engine.hand_out(additions, |target| target.target, add);
     }
 
     /// Waits for the next reports.

@@ -196,7 +196,7 @@ pub struct Addition {
     pub group: GroupKey,
     /// Address and traffic port; the recipe may know another port for the probes.
     pub endpoint: Endpoint,
-    /// [`crate::rng::hash_target`] of its group and traffic endpoint: shard and phase.
+    /// [`crate::rng::hash_target`] of its group and traffic endpoint: its phase.
     pub hash: u64,
     /// What its worker goes on from.
     pub health: Health,

@@ -12,14 +12,26 @@ use std::sync::Arc;
 pub enum Command {
     /// A new or changed recipe; its targets keep their state and restart their streaks.
     Recipe(GroupKey, Arc<Recipe>),
-    /// Memory for this many more targets will be needed.
-    Reserve(usize),
-    /// Targets to probe from now on; their recipe was sent before.
+    /// Targets with ids up to this one, exclusive, will come.
+    Reserve(u32),
+    /// Targets of this worker to probe from now on; their recipe was sent before.
     Add(First, Vec<Addition>),
-    /// Targets to probe no more. No report of them follows the next batch's revision.
+    /// Targets of this worker to probe no more. No report of them follows the next batch's
+    /// revision.
     Remove(Vec<TargetId>),
     /// All commands of this registry revision have been sent: say so with the next batch.
     Revision(u64),
     /// Finish: cancel what is in flight, send the last reports, end.
     Stop,
+}
+
+impl Command {
+    /// Targets that it names.
+    pub(super) const fn targets(&self) -> usize {
+        match self {
+            Self::Add(_, targets) => targets.len(),
+            Self::Remove(targets) => targets.len(),
+            Self::Recipe(..) | Self::Reserve(_) | Self::Revision(_) | Self::Stop => 0,
+        }
+    }
 }

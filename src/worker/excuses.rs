@@ -76,8 +76,7 @@ impl<I: Io> Worker<I> {
         let to = from.saturating_add(SLICE).min(self.shard.slots());
         if from == 0 {
             // Recipes with less patience may be gone.
-            let patiences = self.recipes.iter().flatten().map(|recipe| patience(recipe));
-            self.excuses.least = patiences.min().unwrap_or(Duration::MAX);
+            self.excuses.least = self.recipes.iter().map(patience).min().unwrap_or(Duration::MAX);
         }
         for index in from..to {
             self.excuse_target(index, all, now);
@@ -91,8 +90,8 @@ impl<I: Io> Worker<I> {
     /// Excuses the target at `index` if it has waited for too long, and is not excused yet.
     fn excuse_target(&mut self, index: u32, all: bool, now: Instant) {
         let Some(since) = self.schedule.waits_since(index) else { return };
-        let Some(target) = self.shard.target(index) else { return };
         let Some(recipe) = self.recipe(index) else { return };
+        let target = self.shard.id(index);
         let health = self.shard.health(index);
         if now.since(since) < patience(&recipe)
             || health.is_unavailable()

@@ -14,8 +14,11 @@
 pub mod command;
 mod drops;
 mod excuses;
+mod obey;
+mod overslept;
 mod pace;
 mod probes;
+mod recipes;
 pub mod reporter;
 mod shard;
 mod slots;
@@ -26,23 +29,23 @@ pub use command::Command;
 pub use reporter::{Keep, Reporter};
 
 use crate::io::{Completion, Io, IoError};
-use crate::limits::{OVERSLEPT, SLEEP_MAX, STOP_GRACE};
+use crate::limits::SLEEP_MAX;
 use crate::outcome::Outcome;
 use crate::recipe::Recipe;
-use crate::registry::{Addition, GroupKey};
-use crate::report::{Phases, TargetId};
+use crate::report::Phases;
 use crate::schedule::{Due, First, Schedule};
 use crate::stats::Stats;
 use crate::time::Instant;
 use crate::wheel::Wheel;
-use crossbeam_channel::{Receiver, TryRecvError};
+use crossbeam_channel::Receiver;
 use drops::Drops;
 use excuses::Excuses;
-use foldhash::HashSet;
+use overslept::Overslept;
 use pace::Pace;
-use shard::Shard;
-use slots::{Slots, State};
-use starts::Blocked;
+use recipes::Recipes;
+use shard::{Shard, Stay};
+use slots::Slots;
+use starts::{Blocked, Burst};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -70,8 +73,11 @@ pub struct Worker<I: Io> {
     io: I,
     options: Options,
     commands: Receiver<Command>,
-    /// By [`GroupKey`].
-    recipes: Vec<Option<Rc<Recipe>>>,
+    /// A command that waits until the shard has been looked through.
+    held: Option<Command>,
+    recipes: Recipes,
+    /// How far the shard has been looked through for targets of changed recipes.
+    look: Option<u32>,
     shard: Shard,
     schedule: Schedule,
     slots: Slots,
@@ -80,11 +86,13 @@ pub struct Worker<I: Io> {
     pace: Pace,
     /// No probe is started before this, so that they start in batches.
     next_batch: Instant,
+    burst: Burst,
     excuses: Excuses,
     reporter: Reporter,
     stats: Box<Stats>,
     stats_due: Instant,
     origin: Instant,
+    overslept: Overslept,
     /// Time lost by not being run: what deadlines are moved by.
     lost: Duration,
     /// When this turn's completions were taken.
@@ -100,8 +108,6 @@ pub struct Worker<I: Io> {
     sealed: bool,
 }
 
-/// Commands that are carried out between two turns at most.
-const COMMANDS_PER_TURN: usize = 2;
 /// How often figures go to the collector.
 const STATS_EVERY: Duration = Duration::from_secs(1);
 /// Completions for which room is kept.
@@ -122,18 +128,22 @@ impl<I: Io> Worker<I> {
         Self {
             options,
             commands,
-            recipes: Vec::new(),
-            shard: Shard::default(),
+            held: None,
+            recipes: Recipes::default(),
+            look: None,
+            shard: Shard::new(1, 0),
             schedule: Schedule::new(now),
             slots: Slots::new(capacity, options.rounds.is_some()),
             deadlines,
             pace: Pace::new(options, now),
             next_batch: now,
+            burst: Burst::new(),
             excuses: Excuses::new(),
             reporter,
             stats: Box::default(),
             stats_due: now + STATS_EVERY,
             origin: now,
+            overslept: Overslept::new(),
             lost: Duration::ZERO,
             now,
             completions: Vec::with_capacity(COMPLETIONS),
@@ -143,6 +153,14 @@ impl<I: Io> Worker<I> {
             sealed: false,
             io,
         }
+    }
+
+    /// The same worker, as number `number` of so many: the targets whose ids leave that remainder
+    /// are its own.
+    #[must_use]
+    pub fn among(mut self, workers: u32, number: u32) -> Self {
+        self.shard = Shard::new(workers, number);
+        self
     }
 
     /// Runs the loop once.
@@ -159,6 +177,7 @@ impl<I: Io> Worker<I> {
         let mut completions = std::mem::take(&mut self.completions);
         self.io.wait(until, &mut completions)?;
         self.woken(called, until);
+        self.burst.adapt(self.now.since(called), matches!(blocked, Blocked::Budget));
         for completion in completions.drain(..) {
             self.complete(completion);
         }
@@ -203,112 +222,26 @@ impl<I: Io> Worker<I> {
         if done { Flow::Done } else { Flow::Continue }
     }
 
-    // -- commands --
-
-    /// Carries out some of the commands that wait; true where more do.
-    fn take_commands(&mut self) -> bool {
-        for _ in 0..COMMANDS_PER_TURN {
-            match self.commands.try_recv() {
-                Ok(command) => self.obey(command),
-                Err(TryRecvError::Empty) => return false,
-                Err(TryRecvError::Disconnected) => {
-                    self.sealed = true;
-                    // Only a one-shot run goes on without somebody who could stop it.
-                    if self.options.rounds.is_none() && self.stop_by.is_none() {
-                        self.stop();
-                    }
-                    return false;
-                }
-            }
-        }
-        true
-    }
-
-    fn obey(&mut self, command: Command) {
-        match command {
-            Command::Recipe(key, recipe) => self.take_recipe(key, (*recipe).clone()),
-            Command::Reserve(more) => {
-                let slots = self.shard.reserve(more);
-                self.schedule.grow(slots);
-            }
-            Command::Add(first, targets) => targets.iter().for_each(|t| self.add(first, t)),
-            Command::Remove(targets) => self.remove(&targets.into_iter().collect()),
-            Command::Revision(revision) => self.reporter.revision(revision, self.now),
-            Command::Stop => self.stop(),
-        }
-    }
-
-    fn take_recipe(&mut self, key: GroupKey, recipe: Recipe) {
-        let place = key.0 as usize;
-        if self.recipes.len() <= place {
-            self.recipes.resize(place + 1, None);
-        }
-        self.excuses.expect(&recipe);
-        let recipe = Rc::new(recipe);
-        let Some(before) = self.recipes[place].replace(Rc::clone(&recipe)) else { return };
-        let members: Vec<u32> = self.shard.of_group(key).collect();
-        for index in members {
-            self.shard.health(index).restart_streak();
-            // Any other change keeps the phase.
-            if recipe.interval < before.interval {
-                let hash = crate::rng::mix(u64::from(index));
-                self.schedule.hasten(index, recipe.interval, hash, self.now);
-            }
-        }
-    }
-
-    fn add(&mut self, first: First, target: &Addition) {
-        // The control thread sends a group's recipe before its targets.
-        let Some(Some(recipe)) = self.recipes.get(target.group.0 as usize) else {
-            debug_assert!(false, "no recipe for {:?}", target.group);
-            return;
-        };
-        let index = self.shard.add(target, self.options.rounds);
-        self.schedule.grow(self.shard.slots());
-        self.schedule.add(index, first, recipe.interval, target.hash, self.now);
-    }
-
-    fn remove(&mut self, targets: &HashSet<TargetId>) {
-        let gone: Vec<u32> = self.shard.matching(|target| targets.contains(&target)).collect();
-        for index in gone {
-            self.shard.forget(index);
-            // Where its probe runs, the index is given back when the probe is over.
-            if self.schedule.remove(index) {
-                self.shard.vacate(index);
-            }
-        }
-    }
-
-    fn stop(&mut self) {
-        self.stop_by = Some(self.now + STOP_GRACE);
-        for index in 0..self.slots.made() {
-            if let State::Running(run) = &self.slots[index].state {
-                let recipe = Rc::clone(&run.recipe);
-                self.deadlines.remove(index);
-                self.end(index, recipe);
-            }
-        }
-    }
-
     // -- time --
 
     /// Begins a turn. What the worker lost since the last one is time in which its probes had no
     /// chance; those that start now have lost nothing.
     fn called(&mut self) -> Instant {
         let called = self.io.now();
-        self.lose(called.since(self.now).saturating_sub(OVERSLEPT));
+        self.lose(called.since(self.now).saturating_sub(self.overslept.most()));
         called
     }
 
     /// Judges how this turn's wait went. What the worker overslept beyond what it asked for was
     /// lost as well. Nobody can tell whether that was before its operations were carried out or
-    /// after, so as much of the wait itself is given back too. Of each turn [`OVERSLEPT`] counts,
+    /// after, so as much of the wait itself is given back too. Of each turn [`Overslept`] counts,
     /// so that deadlines come all the same.
     fn woken(&mut self, called: Instant, until: Instant) {
         self.now = self.io.now();
         let overslept = self.now.since(called.max(until));
-        if overslept > OVERSLEPT {
-            self.lose(overslept.saturating_sub(OVERSLEPT) + until.since(called).min(overslept));
+        let most = self.overslept.most();
+        if overslept > most {
+            self.lose(overslept.saturating_sub(most) + until.since(called).min(overslept));
         }
     }
 
@@ -329,6 +262,7 @@ impl<I: Io> Worker<I> {
     fn wake(&self, now: Instant, blocked: Blocked, excuse: Option<Instant>) -> Instant {
         let start = match blocked {
             Blocked::Not => self.schedule.wake().map(|start| start.max(self.next_batch)),
+            Blocked::Budget => Some(now),
             Blocked::Until(instant) => Some(instant),
             Blocked::ForCompletions => None,
         };
@@ -346,7 +280,7 @@ impl<I: Io> Worker<I> {
     }
 
     fn recipe(&self, target: u32) -> Option<Rc<Recipe>> {
-        self.recipes.get(self.shard.group(target).0 as usize)?.clone()
+        self.recipes.of(self.shard.group(target)).cloned()
     }
 
     // -- reports --
@@ -360,10 +294,14 @@ impl<I: Io> Worker<I> {
         phases: Phases,
         now: Instant,
     ) {
-        let Some(target) = self.shard.target(due.target) else {
-            self.shard.vacate(due.target);
-            return;
-        };
+        match self.shard.stay(due.target) {
+            Stay::Here => {}
+            Stay::Vacant | Stay::Left => return self.shard.leave(due.target, false),
+            Stay::Back => return self.begin(due.target, now),
+        }
+        let epoch = self.recipes.epoch(self.shard.group(due.target));
+        self.shard.renew(due.target, epoch);
+        let target = self.shard.id(due.target);
         let health = self.shard.health(due.target);
         let transition = health.observe(outcome.class(), recipe.thresholds);
         let report = crate::report::Report {
@@ -381,9 +319,16 @@ impl<I: Io> Worker<I> {
             let interval = self.recipe(due.target).map_or(recipe.interval, |r| r.interval);
             self.stats.skipped += self.schedule.next(due.target, due.tick, interval, now);
         } else {
-            self.shard.forget(due.target);
-            self.shard.vacate(due.target);
+            self.shard.leave(due.target, false);
         }
+    }
+
+    /// The probe of who had the place before is over: who was added meanwhile begins at once, and
+    /// none of that reaches it.
+    fn begin(&mut self, index: u32, now: Instant) {
+        self.shard.begin(index);
+        let interval = self.recipe(index).map_or(Duration::ZERO, |recipe| recipe.interval);
+        self.schedule.add(index, First::Now, interval, 0, now);
     }
 
     fn report_stats(&mut self) {
@@ -394,6 +339,7 @@ impl<I: Io> Worker<I> {
         self.drops.read(self.io.dropped(), self.now);
         self.stats.in_flight = self.slots.in_use();
         self.stats.in_flight_capacity = self.slots.capacity();
+        self.stats.slots_stuck = self.slots.stuck();
         self.stats.backlog = self.schedule.backlog();
         self.stats.targets = self.shard.len();
         self.reporter.stats(&mut self.stats, self.now);

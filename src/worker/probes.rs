@@ -12,6 +12,10 @@ use crate::schedule::Due;
 use crate::stats::micros;
 use crate::time::Instant;
 use std::rc::Rc;
+use std::time::Duration;
+
+/// What was cancelled should be back within microseconds; after this it is said and tried again.
+const STUCK_AFTER: Duration = Duration::from_secs(5);
 
 impl<I: Io> Worker<I> {
     /// Starts the probe of a target that was taken off the schedule. A slot must be free.
@@ -58,6 +62,7 @@ impl<I: Io> Worker<I> {
             State::Ending(recipe) => {
                 let close = recipe.close;
                 if slot.is_idle() {
+                    self.deadlines.remove(index);
                     self.dispose(index, close);
                 }
                 return;
@@ -117,9 +122,17 @@ impl<I: Io> Worker<I> {
         self.deadlines.advance(self.run_tick(self.now));
         while let Some((index, _)) = self.deadlines.pop() {
             let slot = &mut self.slots[index];
-            let State::Running(run) = &slot.state else { continue };
-            let action = slot.probe.handle(&run.recipe.check, Event::Expired);
-            self.act(index, action);
+            match &slot.state {
+                State::Running(run) => {
+                    let action = slot.probe.handle(&run.recipe.check, Event::Expired);
+                    self.act(index, action);
+                }
+                State::Ending(_) => {
+                    self.slots.note_stuck(index);
+                    self.cancel(index);
+                }
+                State::Free => {}
+            }
         }
     }
 
@@ -149,7 +162,14 @@ impl<I: Io> Worker<I> {
             return;
         }
         slot.state = State::Ending(recipe);
-        for token in slot.tokens(index) {
+        self.cancel(index);
+    }
+
+    /// Cancels what is in flight of a slot, and sees to it that this is done again should nothing
+    /// come of it.
+    fn cancel(&mut self, index: u32) {
+        self.deadlines.insert(index, self.run_tick(self.now + STUCK_AFTER));
+        for token in self.slots[index].tokens(index) {
             self.io.submit(Op::Cancel { token });
         }
     }

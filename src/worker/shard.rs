@@ -1,8 +1,13 @@
 //! The targets of one worker, by their index in the shard.
 //!
+//! Ids are dense and go round the workers, so a target's index follows from its id and the number
+//! of workers: adding and removing cost the same however many there are, and nothing is searched.
 //! 32 bytes a target besides the wheel's, side by side, so that a probe touches one cache line of
-//! its target. Indices are dense and reused; a target that is removed while its probe runs keeps
-//! its index until the probe is over.
+//! its target.
+//!
+//! A target that is removed while its probe runs keeps its place until the probe is over, whose
+//! outcome nobody wants; where it was added again meanwhile, it begins only then. So two probes of
+//! one place never run at once, and an outcome never reaches who came later.
 
 use crate::endpoint::Endpoint;
 use crate::health::Health;
@@ -10,88 +15,144 @@ use crate::registry::{Addition, GroupKey};
 use crate::report::TargetId;
 
 /// What a worker knows of its targets.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Shard {
     targets: Vec<Target>,
     /// Probes left to start, in one-shot runs only (else empty).
     rounds: Vec<u32>,
-    vacant: Vec<u32>,
+    /// Places that are not vacant.
+    taken: u32,
+    /// How many workers there are, and which this is.
+    workers: u32,
+    number: u32,
 }
 
-/// One target.
+/// One place.
 #[derive(Clone, Copy, Debug)]
 struct Target {
-    /// [`NOBODY`] where the index holds no target (any more).
-    id: TargetId,
     group: GroupKey,
     endpoint: Endpoint,
     health: Health,
+    /// Of its group's recipe, when its streak began (see [`super::recipes`]).
+    epoch: u16,
+    stay: Stay,
 }
 
 const _: () = assert!(size_of::<Target>() == 32);
 
-/// The id of an index that holds no target (any more).
-const NOBODY: TargetId = TargetId(u32::MAX);
+/// Who is in a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stay {
+    /// Nobody.
+    Vacant,
+    /// A target: it waits in the schedule, or its probe runs.
+    Here,
+    /// Nobody, but the probe of a former target runs.
+    Left,
+    /// A target that begins when the probe of the former one is over.
+    Back,
+}
+
+/// Memory grows by one part in so many at least, so that small additions seldom move it.
+const GROWTH: usize = 16;
 
 impl Shard {
-    /// Makes room for `more` targets at once, so that adding them moves memory at most once;
-    /// returns what [`Shard::slots`] will then be.
-    pub(super) fn reserve(&mut self, more: usize) -> u32 {
-        let more = more.saturating_sub(self.vacant.len());
-        self.targets.reserve_exact(more);
-        self.slots().saturating_add(u32::try_from(more).unwrap_or(u32::MAX))
+    /// No targets, of worker `number` of so many.
+    #[must_use]
+    pub(super) const fn new(workers: u32, number: u32) -> Self {
+        Self { targets: Vec::new(), rounds: Vec::new(), taken: 0, workers, number }
     }
 
-    /// Takes a target in; returns its index. `rounds` is none where it is probed for ever.
-    pub(super) fn add(&mut self, new: &Addition, rounds: Option<u32>) -> u32 {
-        let &Addition { target: id, group, endpoint, health, .. } = new;
-        let target = Target { id, group, endpoint, health };
-        let index = self.vacant.pop().unwrap_or_else(|| {
-            self.targets.push(target);
-            self.rounds.extend(rounds);
-            self.slots() - 1
-        });
-        self.targets[index as usize] = target;
-        if let Some(rounds) = rounds {
-            self.rounds[index as usize] = rounds;
+    /// The place of a target of this worker.
+    #[must_use]
+    pub(super) const fn index(&self, target: TargetId) -> u32 {
+        debug_assert!(target.0 % self.workers == self.number);
+        target.0 / self.workers
+    }
+
+    /// The target that has, had or will have the place `index`.
+    #[must_use]
+    pub(super) const fn id(&self, index: u32) -> TargetId {
+        TargetId(index * self.workers + self.number)
+    }
+
+    /// Makes places for all ids below `bound`; returns how many places there are.
+    pub(super) fn reserve(&mut self, bound: u32, rounds: bool) -> u32 {
+        let (slots, needed) = (self.targets.len(), bound.div_ceil(self.workers) as usize);
+        if needed > slots {
+            // What the last worker needs is enough for each.
+            let places = needed.max(slots + slots / GROWTH);
+            let vacant = Target {
+                group: GroupKey(0),
+                endpoint: Endpoint::new([0, 0, 0, 0].into(), 0),
+                health: Health::default(),
+                epoch: 0,
+                stay: Stay::Vacant,
+            };
+            self.targets.reserve_exact(places - slots);
+            self.targets.resize(places, vacant);
+            if rounds {
+                self.rounds.resize(places, 0);
+            }
         }
-        index
+        self.slots()
     }
 
-    /// Makes the target at `index` nobody's; its reports are no longer wanted.
-    pub(super) fn forget(&mut self, index: u32) {
-        self.targets[index as usize].id = NOBODY;
+    /// Takes a target in, at a place that [`Shard::reserve`] has made and that is vacant or was
+    /// left. True where it waits for nothing, false where a former probe must be over first.
+    /// `rounds` is none where it is probed for ever.
+    pub(super) fn add(&mut self, new: &Addition, epoch: u16, rounds: Option<u32>) -> bool {
+        let &Addition { target: id, group, endpoint, health, .. } = new;
+        let index = self.index(id) as usize;
+        let vacant = self.targets[index].stay == Stay::Vacant;
+        debug_assert!(vacant || self.targets[index].stay == Stay::Left);
+        self.taken += u32::from(vacant);
+        let stay = if vacant { Stay::Here } else { Stay::Back };
+        self.targets[index] = Target { group, endpoint, health, epoch, stay };
+        if let Some(rounds) = rounds {
+            self.rounds[index] = rounds;
+        }
+        vacant
     }
 
-    /// Gives the index back. Only after [`Shard::forget`], with no probe running and no due time.
-    pub(super) fn vacate(&mut self, index: u32) {
-        debug_assert_eq!(self.targets[index as usize].id, NOBODY);
-        self.vacant.push(index);
+    /// The target at `index` leaves; `running`: a probe from its place is not over.
+    pub(super) fn leave(&mut self, index: u32, running: bool) {
+        let target = &mut self.targets[index as usize];
+        debug_assert_ne!(target.stay, Stay::Vacant);
+        target.stay = if running { Stay::Left } else { Stay::Vacant };
+        self.taken -= u32::from(!running);
     }
 
-    /// One more than the highest index.
+    /// The former probe is over: who is back begins.
+    pub(super) fn begin(&mut self, index: u32) {
+        let target = &mut self.targets[index as usize];
+        debug_assert_eq!(target.stay, Stay::Back);
+        target.stay = Stay::Here;
+    }
+
+    /// Who is at `index`.
+    #[must_use]
+    pub(super) fn stay(&self, index: u32) -> Stay {
+        self.targets.get(index as usize).map_or(Stay::Vacant, |target| target.stay)
+    }
+
+    /// Places, taken or not.
     #[must_use]
     pub(super) fn slots(&self) -> u32 {
         // TargetIds are u32 and unique, so a shard cannot hold more.
         u32::try_from(self.targets.len()).expect("at most u32::MAX targets")
     }
 
-    /// How many targets there are (those forgotten but still running count).
+    /// How many targets there are (those that left but whose probe runs count).
     #[must_use]
-    pub(super) fn len(&self) -> u32 {
-        self.slots() - u32::try_from(self.vacant.len()).unwrap_or(0)
+    pub(super) const fn len(&self) -> u32 {
+        self.taken
     }
 
     /// Whether there is no target.
     #[must_use]
-    pub(super) fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The target at `index`; none where it was forgotten.
-    #[must_use]
-    pub(super) fn target(&self, index: u32) -> Option<TargetId> {
-        Some(self.targets[index as usize].id).filter(|&target| target != NOBODY)
+    pub(super) const fn is_empty(&self) -> bool {
+        self.taken == 0
     }
 
     /// The group of the target at `index`.
@@ -111,24 +172,76 @@ impl Shard {
         &mut self.targets[index as usize].health
     }
 
+    /// Starts the streak of the target at `index` anew unless it began in this `epoch` of its
+    /// recipe; true where it did so.
+    pub(super) fn renew(&mut self, index: u32, epoch: u16) -> bool {
+        let target = &mut self.targets[index as usize];
+        let renewed = target.epoch != epoch;
+        if renewed {
+            target.epoch = epoch;
+            target.health.restart_streak();
+        }
+        renewed
+    }
+
     /// Counts one start; false where it was the last that was asked for.
     pub(super) fn again(&mut self, index: u32) -> bool {
         let Some(left) = self.rounds.get_mut(index as usize) else { return true };
         *left = left.saturating_sub(1);
         *left > 0
     }
+}
 
-    /// Indices of the targets of `group`. Looks at every index: for changes, not for probes.
-    pub(super) fn of_group(&self, group: GroupKey) -> impl Iterator<Item = u32> + '_ {
-        (0..self.slots())
-            .filter(move |&index| self.group(index) == group && self.target(index).is_some())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addition(id: u32) -> Addition {
+        Addition {
+            target: TargetId(id),
+            group: GroupKey(3),
+            endpoint: Endpoint::new([10, 0, 0, 1].into(), 80),
+            hash: 0,
+            health: Health::default(),
+        }
     }
 
-    /// Indices of the targets for which `wanted` holds. Looks at every index, as above.
-    pub(super) fn matching<'a>(
-        &'a self,
-        wanted: impl Fn(TargetId) -> bool + 'a,
-    ) -> impl Iterator<Item = u32> + 'a {
-        (0..self.slots()).filter(move |&index| self.target(index).is_some_and(&wanted))
+    #[test]
+    fn places_follow_from_ids() {
+        let mut shard = Shard::new(3, 2);
+        assert_eq!(shard.reserve(30, false), 10);
+        for id in (2..30).step_by(3) {
+            assert!(shard.add(&addition(id), 0, None));
+            assert_eq!(shard.id(shard.index(TargetId(id))), TargetId(id));
+            assert_eq!(shard.stay(id / 3), Stay::Here);
+        }
+        assert_eq!((shard.len(), shard.stay(10)), (10, Stay::Vacant));
+        assert_eq!(shard.reserve(12, false), 10, "never shrinks");
+    }
+
+    #[test]
+    fn memory_grows_in_steps() {
+        let mut shard = Shard::new(1, 0);
+        assert_eq!(shard.reserve(160_000, true), 160_000);
+        assert_eq!((shard.targets.capacity(), shard.rounds.len()), (160_000, 160_000));
+        assert_eq!(shard.reserve(160_001, false), 170_000);
+        assert_eq!(shard.reserve(500_000, false), 500_000);
+    }
+
+    #[test]
+    fn who_is_back_waits_for_the_probe_of_who_left() {
+        let mut shard = Shard::new(1, 0);
+        shard.reserve(1, false);
+        assert!(shard.add(&addition(0), 0, None));
+        for _ in 0..2 {
+            shard.leave(0, true);
+            assert_eq!((shard.stay(0), shard.len()), (Stay::Left, 1));
+            assert!(!shard.add(&addition(0), 0, None));
+            assert_eq!((shard.stay(0), shard.len()), (Stay::Back, 1));
+        }
+        shard.begin(0);
+        assert_eq!((shard.stay(0), shard.len()), (Stay::Here, 1));
+        shard.leave(0, false);
+        assert!(shard.is_empty() && shard.add(&addition(0), 0, None));
     }
 }

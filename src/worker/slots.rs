@@ -56,6 +56,8 @@ pub(super) struct Slot {
     sort: u8,
     /// Its target failed last when this probe started.
     failing: bool,
+    /// Its operations were cancelled long ago, and have not come back.
+    stuck: bool,
 }
 
 /// One slot in so many is never held by a target that failed last.
@@ -106,6 +108,7 @@ pub(super) struct Slots {
     in_use: u32,
     failing: u32,
     failing_max: u32,
+    stuck: u32,
 }
 
 impl Slots {
@@ -117,13 +120,25 @@ impl Slots {
         // A single slot is for everybody.
         let failing_max = (capacity - reserved).max(capacity.min(1));
         let (slots, free) = (Vec::new(), Default::default());
-        Self { slots, free, capacity, in_use: 0, failing: 0, failing_max }
+        Self { slots, free, capacity, in_use: 0, failing: 0, failing_max, stuck: 0 }
     }
 
     /// Slots in use.
     #[must_use]
     pub(super) const fn in_use(&self) -> u32 {
         self.in_use
+    }
+
+    /// Slots whose operations were cancelled long ago, and have not come back.
+    #[must_use]
+    pub(super) const fn stuck(&self) -> u32 {
+        self.stuck
+    }
+
+    /// Notes that the operations of a slot do not come back.
+    pub(super) fn note_stuck(&mut self, index: u32) {
+        let slot = &mut self.slots[index as usize];
+        self.stuck += u32::from(!std::mem::replace(&mut slot.stuck, true));
     }
 
     /// Slots in all.
@@ -175,6 +190,7 @@ impl Slots {
         slot.state = State::Free;
         self.free[usize::from(slot.sort)].push(index);
         self.failing -= u32::from(slot.failing);
+        self.stuck -= u32::from(std::mem::take(&mut slot.stuck));
         self.in_use -= 1;
     }
 
@@ -195,6 +211,7 @@ impl Slots {
             in_flight: 0,
             sort: 0,
             failing: false,
+            stuck: false,
         });
         Some(index)
     }

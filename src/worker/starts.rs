@@ -8,7 +8,7 @@
 
 use super::Worker;
 use crate::io::Io;
-use crate::limits::{BATCH_DELAY, STARTS_PER_TURN};
+use crate::limits::{BATCH_DELAY, STARTS_PER_TURN, STARTS_PER_TURN_BUSY};
 use crate::schedule::Due;
 use crate::time::Instant;
 use std::time::Duration;
@@ -23,12 +23,35 @@ const RING_FULL_PAUSE: Duration = Duration::from_millis(1);
 /// Targets that are set aside in one turn at most.
 const ASIDE_PER_TURN: usize = 1_024;
 
+/// How many probes a turn may start: few, so that the first answers are seen soon, and more while
+/// more is due and turns stay short.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Burst(usize);
+
+impl Burst {
+    /// Nothing is due yet.
+    pub(super) const fn new() -> Self {
+        Self(STARTS_PER_TURN)
+    }
+
+    /// A turn took so long; `more`: it would have started more probes.
+    pub(super) fn adapt(&mut self, took: Duration, more: bool) {
+        let next = if more && took < BURST_TURN { self.0 * 2 } else { self.0 / 2 };
+        self.0 = next.clamp(STARTS_PER_TURN, STARTS_PER_TURN_BUSY);
+    }
+}
+
+/// A turn that starts more probes than it must should not take longer than this.
+const BURST_TURN: Duration = Duration::from_millis(1);
+
 /// Why no more probes were started in this turn.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Blocked {
     /// Nothing more is due but what waits aside.
     Not,
-    /// By budget or pace: look again then.
+    /// By the turn's budget: look again at once.
+    Budget,
+    /// By pace: look again then.
     Until(Instant),
     /// By slots: look again when something has completed.
     ForCompletions,
@@ -58,14 +81,14 @@ impl<I: Io> Worker<I> {
         if now < self.next_batch {
             return Blocked::Until(self.next_batch);
         }
-        let room = STARTS_PER_TURN.min(self.io.room());
+        let room = self.burst.0.min(self.io.room());
         let (mut budget, mut aside) = (room, ASIDE_PER_TURN);
         while let Some(next) = self.next_start() {
             if self.slots.is_full() {
                 return Blocked::ForCompletions;
             }
             if budget == 0 || aside == 0 {
-                return Blocked::Until(now);
+                return Blocked::Budget;
             }
             if let Next::Ready(_, true) = next
                 && self.slots.is_full_for_failing()

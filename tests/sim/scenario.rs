@@ -239,8 +239,8 @@ fn target(index: u32, group: usize, asked: Asked, timeout: Duration, rng: &mut R
 
 /// What may go wrong with the checker until `to`. What delays a completion stays far below the
 /// shortest timeout: who could tell it from a slow target? What stops the worker itself may last
-/// for as long as it likes, where the timeout is a multiple of `OVERSLEPT`, below which nobody
-/// notices a stop.
+/// for as long as it likes, where the timeout is a multiple of `OVERSLEPT`: a stop that ends before
+/// a wait would have ended looks like a slow target.
 fn faults(to: Instant, shortest: Duration, rng: &mut Rng) -> (Faults, Doubts) {
     let (mut faults, mut doubts) = (Faults::none(), Doubts::default());
     if rng.chance(2, 5) {

@@ -211,3 +211,20 @@ fn an_overload_stretches_every_interval_alike() {
         let _ = stage.worker.turn().unwrap();
     }
 }
+
+/// What a turn costs by itself is shared by more probes where more are due.
+#[test]
+fn a_busy_worker_starts_more_in_a_turn() {
+    let mut scenario = tcp(&[(seconds(1), Duration::from_millis(900))], 16_384);
+    scenario.ample = true;
+    add(&mut scenario, 0, 50_000, None);
+    let sim = world(&scenario)
+        .with_turn_cost(Duration::from_micros(400))
+        .with_start_cost(Duration::from_micros(8));
+    let mut stage = Stage::on(sim, &scenario, Keep::Newest, None);
+    stage.until(at(3));
+    stage.starts();
+    stage.until(at(6));
+    let late = p99(&latenesses(&scenario, &stage.starts()));
+    assert!(late < Duration::from_millis(30), "{late:?}");
+}

@@ -27,6 +27,8 @@ pub enum Fault {
     Late(Duration),
     /// A wait brings at most this many completions, the rest waits for the next one.
     Batch(usize),
+    /// A cancel is overlooked: its operation stays in flight.
+    Deaf,
     /// There is no buffer for a receive: `ENOBUFS`, and the bytes stay.
     NoBuffer,
 }
@@ -98,6 +100,10 @@ impl Faults {
 
     pub(super) fn room(&self, now: Instant, rng: &mut Rng) -> Option<usize> {
         self.roll(now, rng, |fault| if let Fault::Room(most) = fault { Some(most) } else { None })
+    }
+
+    pub(super) fn deaf(&self, now: Instant, rng: &mut Rng) -> bool {
+        self.roll(now, rng, |fault| (fault == Fault::Deaf).then_some(())).is_some()
     }
 
     pub(super) fn no_buffer(&self, now: Instant, rng: &mut Rng) -> bool {

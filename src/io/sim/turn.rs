@@ -89,7 +89,7 @@ impl Sim {
         // Who cancels has given the probe up; what is left is cleaning.
         self.probe_over(token.slot);
         let flight = self.slots[token.slot as usize].flight(token.kind);
-        if flight.serial() != Some(serial) {
+        if flight.serial() != Some(serial) || self.faults.deaf(self.now, &mut self.rng) {
             return;
         }
         let cancelled = Fact::Failed(Errno::ECANCELED);
