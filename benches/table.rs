@@ -134,7 +134,7 @@ fn bench(criterion: &mut Criterion) {
                 let members = &view.registry.groups[0].members;
                 let page = view.sets[0].positions(Filter { states, code: None }, from);
                 for position in page.take(PAGE_TARGETS_DEFAULT) {
-                    black_box(table.read(members.targets[position]));
+                    black_box(table.read(members.target(position)));
                 }
             });
         });

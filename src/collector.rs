@@ -129,7 +129,7 @@ impl Collector {
     /// # Errors
     /// Where the registry uses more ids than the table has places; then nothing has changed.
     pub fn install(&mut self, registry: Arc<Registry>, now: Instant) -> Result<(), TableFull> {
-        let (ids, capacity) = (registry.homes.len(), self.table.capacity());
+        let (ids, capacity) = (registry.homes.bound(), self.table.capacity());
         if !self.table.reserve(ids) {
             return Err(TableFull { ids, capacity });
         }
@@ -151,13 +151,17 @@ impl Collector {
     /// Takes over what is remembered of targets: no transition, as nothing has changed.
     pub fn restore(&mut self, known: &[(TargetId, Reading)]) {
         for &(target, ref known) in known {
-            let Some((group, position)) = self.view.registry.home(target) else { continue };
+            let View { registry, sets, .. } = &*self.view;
+            let Some((group, position)) = registry.home(target) else { continue };
             if !group.is_probed(position) {
                 continue;
             }
             let before = self.table.verdict(target);
             self.table.restore(target, known);
-            let sets = &self.view.sets[self.view.registry.homes[target.index()].group as usize];
+            let Some(sets) = registry.homes.get(target).map(|home| &sets[home.group as usize])
+            else {
+                continue;
+            };
             let shows = |observed| Some(shown_state(group, position, observed));
             sets.set_state(position, shows(before.observed), shows(known.verdict.observed));
             let code = |verdict: &Verdict| verdict.outcome.map(|outcome| outcome.code);
@@ -223,7 +227,7 @@ impl Collector {
 
     fn take_one(&self, report: &Report) {
         let registry = &self.view.registry;
-        let Some(home) = registry.homes.get(report.target.index()) else { return };
+        let Some(home) = registry.homes.get(report.target) else { return };
         // An id that is not in use has a home beyond all groups.
         let Some(group) = registry.groups.get(home.group as usize) else { return };
         let (index, position) = (home.group as usize, home.position as usize);
@@ -275,8 +279,8 @@ impl Collector {
     /// The sets of a group from its records; resets those that begin anew. One that is new and
     /// follows another has what is known of that one.
     fn sets_of(&self, group: &Group, next: &Registry, old: &Registry, now: Instant) -> GroupSets {
-        let sets = GroupSets::new(group.members.targets.len());
-        for (position, &target) in group.members.targets.iter().enumerate() {
+        let sets = GroupSets::new(group.members.len());
+        for (position, target) in group.members.targets().enumerate() {
             let verdict = if !begins_anew(group, position, target, old) {
                 self.table.verdict(target)
             } else if let Some(leader) = known_leader(target, next, old) {

@@ -14,6 +14,7 @@
 // -- ground: imported by anyone, importing nothing --
 pub mod edit;
 pub mod endpoint;
+pub mod heap;
 pub mod limits;
 pub mod outcome;
 pub mod rng;

@@ -83,7 +83,7 @@ impl Facts {
             lifecycle: group.members.lifecycle(position),
             in_use: group.in_use,
             zone_enabled: group.members.zone_enabled(position),
-            weight: group.members.weights[position],
+            weight: group.members.weight(position),
             checks_enabled: group.config.health_check.enabled,
         }
     }

@@ -35,6 +35,7 @@ pub mod wait;
 
 pub use exit::{Answer, Exit, Failure};
 
+use crate::heap;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::io::Write;
@@ -93,6 +94,7 @@ pub enum Format {
 
 /// Runs the command line `args` (the program's name first) and returns the process's status.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    heap::map_large_blocks();
     let args: Vec<OsString> = args.into_iter().collect();
     let answer = match Cli::try_parse_from(&args) {
         Ok(cli) => run(cli.command),

@@ -128,8 +128,7 @@ fn collector(groups: &[&[u32]]) -> (Collector, Arc<StateTable>, Reloads) {
 fn assert_sets_fit(table: &StateTable) {
     let view = table.view();
     for (group, sets) in view.registry.groups.iter().zip(&view.sets) {
-        let verdicts: Vec<Verdict> =
-            group.members.targets.iter().map(|&id| table.verdict(id)).collect();
+        let verdicts: Vec<Verdict> = group.members.targets().map(|id| table.verdict(id)).collect();
         let of = |filter: &dyn Fn(usize) -> bool| -> Vec<usize> {
             (0..verdicts.len()).filter(|&p| filter(p)).collect()
         };
@@ -199,7 +198,7 @@ fn a_new_registry_keeps_what_stays_and_begins_what_is_new() {
     // 12 leaves, 99 comes with the next id, the others stay in their order.
     collector.install(reloads.next(&[&[11, 10, 99, 13], &[20]]), Instant::from_millis(7)).unwrap();
     let view = table.view();
-    assert_eq!(&*view.registry.groups[0].members.targets, [0, 1, 3, 5].map(TargetId));
+    assert!(view.registry.groups[0].members.targets().eq([0, 1, 3, 5].map(TargetId)));
     assert_eq!(table.verdict(TargetId(1)).observed, Observed::Unhealthy);
     assert_eq!(table.verdict(TargetId(5)).since, Moment(7));
     assert_eq!(view.sets[0].count(ShownState::Unhealthy), 1);
@@ -218,7 +217,7 @@ fn a_new_registry_keeps_what_stays_and_begins_what_is_new() {
     // Its place is given to another target, which starts without a past.
     reloads.ids.release(2);
     let next = reloads.next(&[&[11, 10, 99, 13, 50], &[20]]);
-    assert_eq!(next.groups[0].members.targets[4], TargetId(2));
+    assert_eq!(next.groups[0].members.target(4), TargetId(2));
     collector.install(next, Instant::from_millis(9)).unwrap();
     let verdict = Verdict { observed: Observed::Initial, outcome: None, since: Moment(9) };
     assert_eq!(table.read(TargetId(2)), Reading { verdict, last: None, failure: None });

@@ -51,7 +51,7 @@ pub(super) fn deregister(
     let mut seen = HashSet::new();
     for target in targets {
         let found = positions(&group.members, target);
-        let Some(first) = found.first() else {
+        let Some(first) = found.clone().next() else {
             match unknown {
                 Unknown::Refuse => return Err(unknown_target(group, target)),
                 Unknown::Ignore => continue,
@@ -62,7 +62,7 @@ pub(super) fn deregister(
         }
         // Who drains already has been deregistered: asking again is no error.
         let drains = |at: u32| group.members.drains_until(at as usize).is_some();
-        leaving.extend(found.iter().copied().filter(|&at| !drains(at)));
+        leaving.extend(found.filter(|&at| !drains(at)));
     }
     if leaving.is_empty() {
         return Ok(case.unchanged());
@@ -78,12 +78,12 @@ pub(super) fn mark(case: Case<'_>, group: &str, marks: &[Mark]) -> Result<Judged
     let members = &group.members;
     let mut marked: BTreeMap<u32, TargetConfig> = BTreeMap::new();
     for Mark { target, lifecycle, weight } in marks {
-        let registered = |&&at: &&u32| members.drains_until(at as usize).is_none();
-        let mut found = positions(members, target).iter().filter(registered).peekable();
+        let registered = |&at: &u32| members.drains_until(at as usize).is_none();
+        let mut found = positions(members, target).filter(registered).peekable();
         if found.peek().is_none() {
             return Err(unknown_target(group, target));
         }
-        for &at in found {
+        for at in found {
             let config = marked.entry(at).or_insert_with(|| members.config(at as usize));
             config.lifecycle = lifecycle.unwrap_or(config.lifecycle);
             config.weight = weight.or(config.weight);
@@ -99,13 +99,11 @@ pub(super) fn mark(case: Case<'_>, group: &str, marks: &[Mark]) -> Result<Judged
 }
 
 /// The positions of all members that `name` means, by port.
-fn positions<'a>(members: &'a Members, name: &TargetName) -> &'a [u32] {
-    let named = members.find_all(&name.id);
-    let Some(port) = name.port else { return named };
-    let port_of = |&position: &u32| members.endpoints[position as usize].port();
-    let from = named.partition_point(|position| port_of(position) < port);
-    let count = usize::from(named.get(from).map(port_of) == Some(port));
-    &named[from..from + count]
+fn positions<'a>(
+    members: &'a Members,
+    name: &TargetName,
+) -> impl ExactSizeIterator<Item = u32> + Clone + 'a {
+    members.find_all(&name.id, name.port)
 }
 
 fn unknown_target(group: &Group, name: &TargetName) -> EditError {

@@ -127,7 +127,7 @@ impl Keeper {
     ) -> Result<(Done, Option<Ready>), EditError> {
         let judged = self.judge.judge(registry, edit, &mut ids, monotonic())?;
         let Some(step) = judged.step else { return Ok((judged.done, None)) };
-        if step.registry.homes.len() > self.table.capacity() {
+        if step.registry.homes.bound() > self.table.capacity() {
             let what = "too many targets drain; try again when some of them are gone";
             return Err(EditError::Unavailable(what.to_owned()));
         }

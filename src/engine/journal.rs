@@ -61,7 +61,7 @@ pub(super) fn events(rows: Vec<EventRow>, registry: &Registry, clock: &WallClock
         let group = registry.group(&row.group);
         let place = group.and_then(|group| {
             let position = group.members.locate(row.id.as_deref(), row.endpoint, 0)?;
-            Some(group.members.targets[position])
+            Some(group.members.target(position))
         });
         let name = names.entry(row.group).or_insert_with_key(|name| (&**name).into());
         Event {

@@ -142,7 +142,7 @@ impl Keeper {
             let request = next.take().ok_or(()).or_else(wait);
             match request {
                 Ok(Request::Edit(first)) => {
-                    let (batch, other) = edits::batch(first, requests, self.registry.homes.len());
+                    let (batch, other) = edits::batch(first, requests, self.registry.homes.bound());
                     self.edit(batch);
                     next = other;
                 }
@@ -415,7 +415,7 @@ mod tests {
         }
         keeper.ids.release(2);
         keeper.take(config(1, 9), First::Soon(0)).unwrap();
-        let mut ids = keeper.registry.groups[0].members.targets.to_vec();
+        let mut ids = keeper.registry.groups[0].members.targets().collect::<Vec<_>>();
         ids.sort_unstable();
         assert!(ids.iter().map(|id| id.0).eq(0..9), "{ids:?}");
         keeper.engine.stop().unwrap();

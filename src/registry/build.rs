@@ -158,15 +158,15 @@ impl<'a> Builder<'a> {
         self.change.registered += seating.registered;
         self.change.deregistered += seating.deregistered;
         if let Some(old) = old {
-            seating.gone.iter().for_each(|&position| self.forget(old.members.targets[position]));
+            seating.gone.iter().for_each(|&position| self.forget(old.members.target(position)));
         }
         let (in_use, zones) = uses.of_group(config);
         let mut members = pack(zones.as_deref());
         let target = |seat: &Seat| match old.zip(seat.before()) {
-            Some((old, before)) => old.members.targets[before],
+            Some((old, before)) => old.members.target(before),
             None => self.ids.target(),
         };
-        members.targets = seating.seats.iter().map(target).collect();
+        members.seat(seating.seats.iter().map(target));
         let key = old.map_or_else(|| self.ids.group(), |old| old.key);
         let (recipe, changed) = self.settings(key, old, config);
         let config = config.without_targets();
@@ -197,9 +197,8 @@ impl<'a> Builder<'a> {
     fn take(&mut self, group: Arc<Group>) {
         let place = self.next.groups.len();
         if self.previous.groups.get(place).is_none_or(|old| !Arc::ptr_eq(old, &group)) {
-            for (position, &target) in group.members.targets.iter().enumerate() {
-                let home = Home { group: position_u32(place), position: position_u32(position) };
-                self.settle(target, home);
+            for (position, ids) in group.members.rows() {
+                self.next.homes.settle(ids, Home { group: position_u32(place), position });
             }
         }
         let drain_end = group.members.first_drain_end();
@@ -207,19 +206,11 @@ impl<'a> Builder<'a> {
         self.next.groups.push(group);
     }
 
-    fn settle(&mut self, target: TargetId, home: Home) {
-        let homes = &mut self.next.homes;
-        if homes.len() <= target.index() {
-            homes.resize(target.index() + 1, Home::NONE);
-        }
-        homes[target.index()] = home;
-    }
-
     /// `target` is nobody's any more. Its group comes after this, so a member that took its place
     /// in the list is not harmed.
     fn forget(&mut self, target: TargetId) {
         self.freed.push(target.0);
-        self.next.homes[target.index()] = Home::NONE;
+        self.next.homes.forget(target.0..target.0 + 1);
     }
 
     fn finish(mut self) -> (Registry, Change) {
@@ -230,14 +221,12 @@ impl<'a> Builder<'a> {
             if self.next.places.named(&old.config.name).is_none() {
                 keys.push(old.key.0);
                 self.change.deregistered += old.members.registered();
-                old.members.targets.iter().for_each(|&target| self.forget(target));
+                self.freed.extend(old.members.targets().map(|target| target.0));
+                old.members.rows().for_each(|(_, ids)| self.next.homes.forget(ids));
                 left.push(Arc::clone(old));
             }
         }
-        let homes = &mut self.next.homes;
-        let used = homes.iter().rposition(|home| *home != Home::NONE).map_or(0, |last| last + 1);
-        homes.truncate(used);
-        homes.shrink_to_fit();
+        self.next.homes.trim();
         let (twins, moved) = Pairing::step(&self.next, self.previous, &self.rebuilt, &left);
         self.next.twins = twins;
         self.orders(moved);
@@ -252,12 +241,12 @@ impl<'a> Builder<'a> {
         let gone = self.freed.iter().map(|&id| TargetId(id));
         let mut remove: Vec<_> = gone.filter(|&target| previous.is_led(target)).collect();
         let mut add = Vec::new();
-        let rebuilt = self.rebuilt.iter().flat_map(|&place| &*next.groups[place].members.targets);
+        let rebuilt = self.rebuilt.iter().flat_map(|&place| next.groups[place].members.targets());
         let mut seen = HashSet::new();
         // A leader's group may be one that stays as it is, and its followers' too.
         let moved = moved.into_iter();
         let moved = moved.filter(|&target| !self.rebuilt_holds(target) && seen.insert(target));
-        for target in rebuilt.copied().chain(moved) {
+        for target in rebuilt.chain(moved) {
             match (previous.is_led(target), next.is_led(target)) {
                 (false, true) => add.extend(addition(next, target)),
                 (true, false) => remove.push(target),
@@ -269,8 +258,8 @@ impl<'a> Builder<'a> {
 
     /// Whether `target` is a member of a group that was built anew, or of none.
     fn rebuilt_holds(&self, target: TargetId) -> bool {
-        let home = self.next.homes.get(target.index()).copied().unwrap_or(Home::NONE);
-        home == Home::NONE || self.rebuilt.binary_search(&(home.group as usize)).is_ok()
+        let home = self.next.homes.get(target);
+        home.is_none_or(|home| self.rebuilt.binary_search(&(home.group as usize)).is_ok())
     }
 }
 

@@ -38,7 +38,7 @@ fn merged(old: &Members, targets: &[TargetConfig]) -> Vec<Option<u32>> {
     let mut found = vec![None; targets.len()];
     let count = position_u32(targets.len());
     let order = sorted_positions(count, |place| identity_of(&targets[place]));
-    let mut members = old.sorted().iter().copied().peekable();
+    let mut members = old.sorted().peekable();
     for place in order {
         let identity = identity_of(&targets[place as usize]);
         while members.next_if(|&at| old.identity(at as usize) < identity).is_some() {}

@@ -1,9 +1,10 @@
-//! The targets of one group, packed: 28 bytes per target, and 9 more where zones, ids and
-//! lifecycles are given (besides the text of the ids themselves).
+//! The targets of one group, packed: 18 bytes per target where they are registered in the order of
+//! their addresses with no more said of them, else up to 37 (besides the text of given ids).
 //!
 //! No target owns a string: zones are interned, ids that are addresses are not stored, and the ids
 //! that were given lie one after another in one text. The index by id is a sorted permutation.
 
+use super::numbers::Numbers;
 use crate::config::identity::{self, Id, Identity, sorted_positions};
 use crate::config::{Lifecycle, TargetConfig, ZONE_ALL};
 use crate::endpoint::Endpoint;
@@ -12,18 +13,21 @@ use crate::time::Instant;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-/// The targets of a group as a structure of arrays, all of one length, in registration order. The
-/// private arrays are empty where every target has the default.
+/// The weight of a target that was given none.
+const WEIGHT: u16 = 100;
+
+/// The targets of a group as a structure of arrays, all of one length, in registration order.
+/// Arrays of what may be given are empty where no target was given it.
 #[derive(Debug, Default)]
 pub struct Members {
     /// State table ids.
-    pub targets: Box<[TargetId]>,
+    targets: Numbers,
     /// Address and traffic port.
     pub endpoints: Box<[Endpoint]>,
-    /// Weight; 100 where none was given.
-    pub weights: Box<[u16]>,
+    weights: Box<[u16]>,
     lifecycles: Box<[Lifecycle]>,
     /// Index into `zones`; `u32::MAX`: no zone was given.
     zone_of: Box<[u32]>,
@@ -34,9 +38,9 @@ pub struct Members {
     /// Where each member's part of `id_text` ends; an empty part: its id is its address.
     id_ends: Box<[u32]>,
     /// Positions ordered by (id, port).
-    sorted: Box<[u32]>,
+    sorted: Numbers,
     /// Positions ordered by (address, port), where that is another order and was asked for.
-    placed: OnceLock<Box<[u32]>>,
+    placed: OnceLock<Numbers>,
     /// When each one that drains is gone.
     drains_until: Box<[Option<Instant>]>,
     /// Each one's number in the order of registration, ascending; empty: its position.
@@ -65,7 +69,7 @@ impl<'a> Entry<'a> {
             id: target.id.as_deref(),
             endpoint: target.endpoint,
             zone: target.zone.as_ref(),
-            weight: target.weight.unwrap_or(100),
+            weight: target.weight.unwrap_or(WEIGHT),
             lifecycle: target.lifecycle,
             drains_until: None,
         }
@@ -111,13 +115,37 @@ impl Members {
             id => Cow::Borrowed(id),
         };
         Member {
-            target: self.targets[position],
+            target: self.target(position),
             id,
             endpoint,
             zone: self.zone(position),
-            weight: self.weights[position],
+            weight: self.weight(position),
             lifecycle: self.lifecycle(position),
         }
+    }
+
+    /// The state table id of the member at `position`.
+    #[must_use]
+    pub fn target(&self, position: usize) -> TargetId {
+        TargetId(self.targets.at(position))
+    }
+
+    /// The state table ids of all members.
+    #[must_use]
+    pub fn targets(&self) -> impl ExactSizeIterator<Item = TargetId> + Clone + '_ {
+        self.targets.within(0..self.len()).map(TargetId)
+    }
+
+    /// State table ids that go up one by one from member to member, each row with the position
+    /// where it begins.
+    pub(super) fn rows(&self) -> impl Iterator<Item = (u32, Range<u32>)> + '_ {
+        self.targets.rows().map(|(begin, ids)| (position_u32(begin), ids))
+    }
+
+    /// Gives each member its state table id, in order.
+    pub(super) fn seat(&mut self, targets: impl Iterator<Item = TargetId>) {
+        self.targets = targets.map(|target| target.0).collect::<Box<[u32]>>().into();
+        debug_assert_eq!(self.targets.len(), self.len());
     }
 
     /// The position of the target called `id` (an address in any spelling, or a given id) with
@@ -125,16 +153,18 @@ impl Members {
     #[must_use]
     pub fn find(&self, id: &str, port: Option<u16>) -> Option<usize> {
         let id = Id::parse(id);
-        match port {
-            Some(port) => self.position_of((id, port)),
-            None => self.named(id).first().map(|&position| position as usize),
-        }
+        self.named(id, port).next().map(|position| position as usize)
     }
 
-    /// The positions of all targets called `id`, ordered by port. O(log n).
+    /// The positions of all targets called `id`, those with traffic port `port` where one is asked
+    /// for, ordered by port. O(log n).
     #[must_use]
-    pub fn find_all(&self, id: &str) -> &[u32] {
-        self.named(Id::parse(id))
+    pub fn find_all(
+        &self,
+        id: &str,
+        port: Option<u16>,
+    ) -> impl ExactSizeIterator<Item = u32> + Clone + '_ {
+        self.named(Id::parse(id), port)
     }
 
     /// The position of the target with this given id (none: its address), and this endpoint. Looks
@@ -152,6 +182,12 @@ impl Members {
     #[must_use]
     pub fn own_id(&self, position: usize) -> Option<&str> {
         Some(self.given_id(position)).filter(|id| !id.is_empty())
+    }
+
+    /// The weight of the member at `position`; 100 where none was given.
+    #[must_use]
+    pub fn weight(&self, position: usize) -> u16 {
+        self.weights.get(position).copied().unwrap_or(WEIGHT)
     }
 
     /// Whether the member at `position` runs.
@@ -210,17 +246,18 @@ impl Members {
         self.serials.partition_point(|&other| other <= serial)
     }
 
-    /// Bytes on the heap, without the text of given ids and zones.
+    /// Bytes on the heap, without the names of zones.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        size_of_val(&*self.targets)
+        self.targets.bytes()
             + size_of_val(&*self.endpoints)
             + size_of_val(&*self.weights)
             + size_of_val(&*self.lifecycles)
             + size_of_val(&*self.zone_of)
+            + self.id_text.len()
             + size_of_val(&*self.id_ends)
-            + size_of_val(&*self.sorted)
-            + self.placed.get().map_or(0, |placed| size_of_val(&**placed))
+            + self.sorted.bytes()
+            + self.placed.get().map_or(0, Numbers::bytes)
             + size_of_val(&*self.drains_until)
             + size_of_val(&*self.serials)
     }
@@ -239,10 +276,12 @@ impl Members {
         let added = (len - serials.len()) as u64;
         let mut members = Self {
             endpoints: entries().map(|entry| entry.endpoint).collect(),
-            weights: entries().map(|entry| entry.weight).collect(),
             next_serial: next_serial + added,
             ..Self::default()
         };
+        if entries().any(|entry| entry.weight != WEIGHT) {
+            members.weights = entries().map(|entry| entry.weight).collect();
+        }
         if entries().any(|entry| entry.lifecycle != Lifecycle::Running) {
             members.lifecycles = entries().map(|entry| entry.lifecycle).collect();
         }
@@ -259,7 +298,7 @@ impl Members {
         if serials.clone().ne(0..len as u64) {
             members.serials = serials.collect();
         }
-        members.sorted = sorted_positions(position_u32(len), |position| members.identity(position));
+        members.sorted = sorted(len, |position| members.identity(position));
         members
     }
 
@@ -269,7 +308,7 @@ impl Members {
             id: self.own_id(position),
             endpoint: self.endpoints[position],
             zone: self.zone_name(position),
-            weight: self.weights[position],
+            weight: self.weight(position),
             lifecycle: self.lifecycle(position),
             drains_until: self.drains_until(position),
         }
@@ -301,25 +340,24 @@ impl Members {
     }
 
     /// Positions ordered by identity, for merging with another list.
-    pub(super) const fn sorted(&self) -> &[u32] {
-        &self.sorted
+    pub(super) fn sorted(&self) -> impl Iterator<Item = u32> + '_ {
+        self.sorted.within(0..self.len())
     }
 
     /// The positions of all members at this address (and traffic port), whatever their ids. O(log
     /// n); where ids were given, the first time O(n log n).
-    pub(super) fn placed(&self, address: IpAddr, port: Option<u16>) -> &[u32] {
-        let place = |position: u32| identity::identity(None, self.endpoints[position as usize]);
+    pub(super) fn placed(
+        &self,
+        address: IpAddr,
+        port: Option<u16>,
+    ) -> impl ExactSizeIterator<Item = u32> + Clone + '_ {
+        let place = |position: usize| identity::identity(None, self.endpoints[position]);
         let placed = if self.has_ids() {
-            let sort = || sorted_positions(position_u32(self.len()), |p| place(position_u32(p)));
-            self.placed.get_or_init(sort)
+            self.placed.get_or_init(|| sorted(self.len(), place))
         } else {
             &self.sorted
         };
-        let (first, last) = (port.unwrap_or(0), port.unwrap_or(u16::MAX));
-        let id = Id::address(address);
-        let from = placed.partition_point(|&position| place(position) < (id, first));
-        let count = placed[from..].partition_point(|&position| place(position) <= (id, last));
-        &placed[from..from + count]
+        placed.within(among(placed, Id::address(address), port, place))
     }
 
     /// What a target is known by within its group: its id and traffic port.
@@ -329,21 +367,21 @@ impl Members {
 
     /// The position of the target with this identity. O(log n).
     pub(super) fn position_of(&self, identity: Identity<'_>) -> Option<usize> {
-        let by_identity = |&p: &u32| self.identity(p as usize).cmp(&identity);
-        let index = self.sorted.binary_search_by(by_identity).ok()?;
-        Some(self.sorted[index] as usize)
+        let (id, port) = identity;
+        self.named(id, Some(port)).next().map(|position| position as usize)
+    }
+
+    fn named(
+        &self,
+        id: Id<'_>,
+        port: Option<u16>,
+    ) -> impl ExactSizeIterator<Item = u32> + Clone + '_ {
+        self.sorted.within(among(&self.sorted, id, port, |position| self.identity(position)))
     }
 
     fn zone_name(&self, position: usize) -> Option<&Arc<str>> {
         let zone = *self.zone_of.get(position)?;
         self.zones.get(zone as usize).map(|(name, _)| name)
-    }
-
-    fn named(&self, id: Id<'_>) -> &[u32] {
-        let from = self.sorted.partition_point(|&p| self.identity(p as usize).0 < id);
-        let rest = &self.sorted[from..];
-        let count = rest.partition_point(|&p| self.identity(p as usize).0 == id);
-        &rest[..count]
     }
 
     /// The id that was given to the member at `position`, or nothing.
@@ -382,6 +420,28 @@ impl Members {
         self.id_ends = ends.collect();
         self.id_text = text.into();
     }
+}
+
+/// The positions below `len` in the order of their identities.
+fn sorted<'a>(len: usize, identity: impl Fn(usize) -> Identity<'a>) -> Numbers {
+    let len_u32 = position_u32(len);
+    if (1..len).all(|position| identity(position - 1) < identity(position)) {
+        return Numbers::Row(0..len_u32);
+    }
+    sorted_positions(len_u32, identity).into()
+}
+
+/// Where in `order`, that of `identity`, the positions with this id and this port (none: any) are.
+fn among<'a>(
+    order: &Numbers,
+    id: Id<'_>,
+    port: Option<u16>,
+    identity: impl Fn(usize) -> Identity<'a>,
+) -> Range<usize> {
+    let (first, last) = (port.unwrap_or(0), port.unwrap_or(u16::MAX));
+    let at = |position: u32| identity(position as usize);
+    let from = order.partition_point(0, |position| at(position) < (id, first));
+    from..order.partition_point(from, |position| at(position) <= (id, last))
 }
 
 /// A position or an offset of id text; `limits` keeps both below 2^32.

@@ -4,15 +4,18 @@
 
 mod build;
 mod guard;
+mod homes;
 mod ids;
 mod matching;
 mod members;
+mod numbers;
 mod plan;
 mod seating;
 mod twins;
 mod uses;
 
 pub use guard::{Refusal, mass_removal};
+pub use homes::Homes;
 pub use ids::IdAllocator;
 pub use members::{Member, Members};
 pub use plan::{Next, Plan, Restored};
@@ -35,7 +38,7 @@ pub struct GroupKey(pub u32);
 /// members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Home {
-    /// Index into [`Registry::groups`]; `u32::MAX`: the id is not in use.
+    /// Index into [`Registry::groups`].
     pub group: u32,
     /// Index into [`Group::members`].
     pub position: u32,
@@ -55,7 +58,7 @@ pub struct Registry {
     /// Where each group stands.
     pub places: Arc<Places>,
     /// By [`TargetId`].
-    pub homes: Vec<Home>,
+    pub homes: Homes,
     /// Which targets are probed once for several groups.
     pub twins: Arc<Twins>,
     /// When the first target that drains is gone; none where none drains.
@@ -135,7 +138,7 @@ impl Registry {
     /// place is not in use.
     #[must_use]
     pub fn home(&self, target: TargetId) -> Option<(&Arc<Group>, usize)> {
-        let home = self.homes.get(target.index())?;
+        let home = self.homes.get(target)?;
         let group = self.groups.get(home.group as usize)?;
         Some((group, home.position as usize))
     }
@@ -145,11 +148,6 @@ impl Registry {
     pub fn target_count(&self) -> usize {
         self.groups.iter().map(|group| group.members.len()).sum()
     }
-}
-
-impl Home {
-    /// The home of nobody.
-    pub const NONE: Self = Self { group: u32::MAX, position: u32::MAX };
 }
 
 impl Group {
@@ -165,7 +163,7 @@ impl Group {
     pub fn is_probed(&self, position: usize) -> bool {
         self.config.health_check.enabled
             && self.in_use
-            && self.members.weights[position] > 0
+            && self.members.weight(position) > 0
             && self.members.lifecycle(position) == Lifecycle::Running
             && self.members.zone_enabled(position)
             && self.members.drains_until(position).is_none()

@@ -155,7 +155,7 @@ impl<'a> Pairing<'a> {
         let (next, previous) = (self.next, self.previous);
         let stays = |target: TargetId| next.home(target).is_some();
         for (group, is_new) in [(old, false), (new, true)] {
-            for (position, &target) in group.members.targets.iter().enumerate() {
+            for (position, target) in group.members.targets().enumerate() {
                 let changed = if is_new {
                     group.is_probed(position) != is_probed(previous, target)
                 } else {
@@ -184,7 +184,7 @@ impl<'a> Pairing<'a> {
         };
         if let Touched::Some(places) = &mut class.touched {
             let endpoint = group.recipe.endpoint(group.members.endpoints[position]);
-            places.push((endpoint, group.members.targets[position]));
+            places.push((endpoint, group.members.target(position)));
             if places.len() * class.groups.len() * 2 > class.members {
                 class.touched = Touched::All;
             }
@@ -263,7 +263,7 @@ impl<'a> Pairing<'a> {
             let may_repeat = group.members.has_ids() || group.recipe.port.is_some();
             let mut own = HashSet::new();
             for position in (0..group.members.len()).filter(|&position| group.is_probed(position)) {
-                let target = group.members.targets[position];
+                let target = group.members.target(position);
                 let endpoint = group.recipe.endpoint(group.members.endpoints[position]);
                 if !may_repeat || own.insert(endpoint) {
                     let hash = FixedState::default().hash_one(endpoint);
@@ -298,6 +298,6 @@ fn at(group: &Group, endpoint: Endpoint) -> impl Iterator<Item = (u32, TargetId)
         let position = position as usize;
         group.recipe.endpoint(members.endpoints[position]) == endpoint && group.is_probed(position)
     };
-    let there = members.placed(endpoint.ip(), traffic_port).iter().copied().filter(is_there);
-    there.map(|position| (position, members.targets[position as usize]))
+    let there = members.placed(endpoint.ip(), traffic_port).filter(is_there);
+    there.map(|position| (position, members.target(position as usize)))
 }

@@ -87,7 +87,7 @@ impl Snapshot {
                 let Some(position) = position else { continue };
                 guess = position + 1;
                 let reading = settled(entry.known, is_same_recipe, now);
-                known.push((group.members.targets[position], reading));
+                known.push((group.members.target(position), reading));
             }
             known
         })

@@ -85,7 +85,7 @@ impl Encoder {
         let mut count = 0_u32;
         for position in (self.position..end).filter(|&position| group.is_probed(position)) {
             let members = &group.members;
-            let known = table.read(members.targets[position]);
+            let known = table.read(members.target(position));
             let (id, endpoint) = (members.own_id(position), members.endpoints[position]);
             count += u32::from(Entry { id, endpoint, known }.put(self.written, out));
         }

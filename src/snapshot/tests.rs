@@ -36,7 +36,7 @@ impl World {
         let mut ids = IdAllocator::default();
         let registry = Registry::build(&config, None, &mut ids, Instant::ZERO).0;
         let table = StateTable::new(300_000, Instant::ZERO);
-        assert!(table.reserve(registry.homes.len()));
+        assert!(table.reserve(registry.homes.bound()));
         table.publish_view(Arc::new(View { registry: Arc::new(registry), ..View::default() }));
         // Both clocks when it was written; another run has another offset.
         let clock = WallClock::new(Instant::from_millis(5_000), WALL_MS);

@@ -278,7 +278,7 @@ impl World {
 
     /// The state table id of a member.
     pub(crate) fn target(&self, group: &str, position: usize) -> TargetId {
-        self.table.view().registry.group(group).unwrap().members.targets[position]
+        self.table.view().registry.group(group).unwrap().members.target(position)
     }
 
     /// Takes reports in as worker 0.

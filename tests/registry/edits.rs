@@ -199,7 +199,7 @@ impl Expected {
             let members = &group.members;
             let facts = |position: usize| {
                 let drains = members.drains_until(position);
-                (members.endpoints[position], (drains, members.weights[position]))
+                (members.endpoints[position], (drains, members.weight(position)))
             };
             let targets: BTreeMap<_, _> = (0..members.len()).map(facts).collect();
             assert_eq!(targets.len(), members.len());
@@ -432,7 +432,8 @@ fn who_was_probed_by_another_health_check_follows() {
     let based_on = registry.group("a").unwrap().changed;
     let change = Edit::ChangeGroup { group: Box::new(slow("a", 2)), based_on };
     let (registry, _) = done(&registry, &mut ids, change);
-    let [a, b] = ["a", "b"].map(|name| registry.group(name).unwrap().members.targets.to_vec());
+    let [a, b] =
+        ["a", "b"].map(|name| registry.group(name).unwrap().members.targets().collect::<Vec<_>>());
     assert_eq!([registry.twins.leader(a[0]), registry.twins.leader(b[0])], [Some(b[0]), None]);
     assert_eq!(registry.twins.followers(b[1]), &a[1..]);
 }

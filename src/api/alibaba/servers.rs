@@ -99,8 +99,8 @@ impl Directory<'_> {
                 return Err("there are too many servers without an address; give them one".into());
             }
             self.looks += 1;
-            if let Some(&position) = group.members.find_all(id).first() {
-                return Ok(group.members.endpoints[position as usize].ip());
+            if let Some(position) = group.members.find(id, None) {
+                return Ok(group.members.endpoints[position].ip());
             }
         }
         Err("the address of this instance is not known; give it".into())
@@ -262,8 +262,8 @@ fn chosen(group: &Group, ids: &[String], addresses: &HashSet<IpAddr>) -> BTreeSe
     if ids.is_empty() {
         return (0..members.len()).filter(fits).collect();
     }
-    let named = ids.iter().flat_map(|id| members.find_all(id));
-    named.map(|&position| position as usize).filter(fits).collect()
+    let named = ids.iter().flat_map(|id| members.find_all(id, None));
+    named.map(|position| position as usize).filter(fits).collect()
 }
 
 fn form(group: &Group, position: usize) -> Value {

@@ -91,11 +91,11 @@ impl Listing {
         if let Some(position) = exact {
             return self.write(xml, position);
         }
-        let every = if asked.port.is_none() { members.find_all(&asked.id) } else { &[] };
-        if every.is_empty() {
+        let every = members.find_all(&asked.id, asked.port);
+        if every.len() == 0 {
             return self.write_absent(xml, asked, port);
         }
-        every.iter().for_each(|&position| self.write(xml, position as usize));
+        every.for_each(|position| self.write(xml, position as usize));
     }
 
     fn write(&self, xml: &mut Xml, position: usize) {

@@ -63,7 +63,7 @@ pub(super) async fn routable(
 
 /// Whether traffic may go to a member whose health is not known to be good: it runs and has weight.
 fn takes_traffic(group: &Group, position: usize) -> bool {
-    group.members.lifecycle(position) == Lifecycle::Running && group.members.weights[position] > 0
+    group.members.lifecycle(position) == Lifecycle::Running && group.members.weight(position) > 0
 }
 
 fn form(group: &Group, position: usize) -> wire::Routable<'_> {

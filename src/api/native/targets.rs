@@ -55,7 +55,7 @@ pub(super) async fn one(
     let members = &chosen.group.members;
     let position = members.find(&id, port).ok_or_else(|| unknown_target(&name, &id, port))?;
     state.now();
-    let (target, endpoint) = (members.targets[position], members.endpoints[position]);
+    let (target, endpoint) = (members.target(position), members.endpoints[position]);
     let reading = state.table.read(target);
     let group = &*chosen.group.config.name;
     let is_of_it =
@@ -155,7 +155,7 @@ impl Page {
     }
 
     fn append(&mut self, out: &mut Vec<u8>, position: usize) {
-        let reading = self.state.table.read(self.chosen.group.members.targets[position]);
+        let reading = self.state.table.read(self.chosen.group.members.target(position));
         let form = form(&self.state, &self.chosen, position, &reading);
         let Filter { states, code } = self.asked.filter;
         let state_fits = ShownState::ALL

@@ -111,7 +111,7 @@ fn key(registry: &Registry, target: TargetId) -> Option<(String, Endpoint)> {
 fn installed(model: &Model, old: &Registry, new: &Registry, now: Instant) -> Model {
     let mut next = Model::new();
     for group in &new.groups {
-        for (position, &target) in group.members.targets.iter().enumerate() {
+        for (position, target) in group.members.targets().enumerate() {
             let place = (group.config.name.clone(), group.members.endpoints[position]);
             let before = old.group(&place.0).and_then(|old| {
                 let found = old.members.endpoints.iter().position(|&other| other == place.1);
@@ -176,7 +176,7 @@ proptest! {
         for (place, known) in &model {
             let group = registry.group(&place.0).unwrap();
             let position = group.members.endpoints.iter().position(|&e| e == place.1).unwrap();
-            let verdict = table.verdict(group.members.targets[position]);
+            let verdict = table.verdict(group.members.target(position));
             let Verdict { observed, outcome, since } = verdict;
             let code = outcome.map(|outcome| outcome.code);
             prop_assert_eq!(*known, Known { observed, code, since }, "{:?}", place);

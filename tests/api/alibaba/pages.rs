@@ -34,7 +34,7 @@ fn mark(world: &World, (group, server): &Server, healthy: bool) {
     let position = group.members.find(server, None).unwrap();
     let (observed, code) =
         if healthy { (Observed::Healthy, Code::L4Ok) } else { (Observed::Unhealthy, Code::L4Con) };
-    let target = group.members.targets[position];
+    let target = group.members.target(position);
     world.report(vec![report(target, 99_000, observed, Outcome::plain(code))]);
 }
 
