@@ -20,7 +20,6 @@ use crate::table::{
 use crate::time::{Instant, monotonic};
 use crate::wall::Moment;
 use crossbeam_channel::{Receiver, Sender, never, select};
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 use tally::Tally;
@@ -61,8 +60,8 @@ pub struct TableFull {
 pub struct Collector {
     table: Arc<StateTable>,
     view: Arc<View>,
-    /// By group: its name, shared by its events.
-    names: Vec<Arc<str>>,
+    /// By group: its name, shared by its events; none before the first of them.
+    names: Vec<Option<Arc<str>>>,
     /// By worker.
     tallies: Vec<Tally>,
     heard: Vec<Heard>,
@@ -95,8 +94,9 @@ impl Collector {
     /// Takes a batch in; gives it back without reports, and with the figures' memory as it came,
     /// for the worker to use again.
     pub fn apply(&mut self, mut batch: Batch, now: Instant) -> Batch {
+        let view = Arc::clone(&self.view);
         for report in &batch.reports {
-            self.take(report);
+            self.take(&view, report);
         }
         batch.reports.clear();
         if let Some(heard) = self.heard.get_mut(batch.worker) {
@@ -141,8 +141,8 @@ impl Collector {
                     .unwrap_or_else(|| Arc::new(self.sets_of(group, &registry, &old.registry, now)))
             })
             .collect();
-        let groups = registry.groups.iter();
-        self.names = groups.map(|group| group.config.name.as_str().into()).collect();
+        self.names.clear();
+        self.names.resize(registry.groups.len(), None);
         self.view = Arc::new(View { registry, sets, installed: now });
         self.table.publish_view(Arc::clone(&self.view));
         Ok(())
@@ -218,19 +218,18 @@ impl Collector {
         self.publish(monotonic());
     }
 
-    fn take(&self, report: &Report) {
-        self.take_one(report);
-        for &target in self.view.registry.twins.followers(report.target) {
-            self.take_one(&Report { target, ..*report });
+    fn take(&mut self, view: &View, report: &Report) {
+        self.take_one(view, report);
+        for &target in view.registry.twins.followers(report.target) {
+            self.take_one(view, &Report { target, ..*report });
         }
     }
 
-    fn take_one(&self, report: &Report) {
-        let registry = &self.view.registry;
-        let Some(home) = registry.homes.get(report.target) else { return };
-        // An id that is not in use has a home beyond all groups.
-        let Some(group) = registry.groups.get(home.group as usize) else { return };
-        let (index, position) = (home.group as usize, home.position as usize);
+    fn take_one(&mut self, view: &View, report: &Report) {
+        // An id that is not in use has no home.
+        let Some(home) = view.registry.homes.get(report.target) else { return };
+        let (place, position) = (home.group as usize, home.position as usize);
+        let (group, sets) = (&view.registry.groups[place], &view.sets[place]);
         let before = self.table.verdict(report.target);
         if before.observed == report.observed {
             self.table.write(report, before.since);
@@ -238,29 +237,33 @@ impl Collector {
             self.table.write(report, report.at.into());
             let from = shown_state(group, position, before.observed);
             let to = shown_state(group, position, report.observed);
-            self.view.sets[index].set_state(position, Some(from), Some(to));
-            self.remember(report, before.observed, index, position);
+            sets.set_state(position, Some(from), Some(to));
+            self.remember(report, before.observed, group, place, position);
         } else {
             return; // a late report of a target that is no longer probed
         }
         let code = before.outcome.map(|outcome| outcome.code);
         if code != Some(report.outcome.code) {
-            self.view.sets[index].set_code(position, code, Some(report.outcome.code));
+            sets.set_code(position, code, Some(report.outcome.code));
         }
     }
 
-    fn remember(&self, report: &Report, from: Observed, group: usize, position: usize) {
-        let members = &self.view.registry.groups[group].members;
+    fn remember(
+        &mut self,
+        report: &Report,
+        from: Observed,
+        group: &Group,
+        place: usize,
+        position: usize,
+    ) {
+        let name = self.names[place].get_or_insert_with(|| group.config.name.as_str().into());
         self.table.history().push(Event {
             seq: 0,
             at: report.at.into(),
             target: report.target,
-            group: Arc::clone(&self.names[group]),
-            id: match members.get(position).id {
-                Cow::Borrowed(given) => Some(given.into()),
-                Cow::Owned(_address) => None,
-            },
-            endpoint: members.endpoints[position],
+            group: Arc::clone(name),
+            id: group.members.own_id(position).map(Into::into),
+            endpoint: group.members.endpoints[position],
             transition: Transition { from, to: report.observed },
             outcome: report.outcome,
         });

@@ -78,20 +78,42 @@ fn offset(now: Instant, wall_ms: u64) -> i64 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rfc3339(pub i64);
 
-impl fmt::Display for Rfc3339 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Rfc3339 {
+    /// Hands its text to `then`. Written digit by digit: a list of a million targets has two million
+    /// times in it.
+    fn with_text<R>(self, then: impl FnOnce(&str) -> R) -> R {
         const DAY_MS: i64 = 86_400_000;
         let (year, month, day) = civil_from_days(self.0.div_euclid(DAY_MS));
         let ms = self.0.rem_euclid(DAY_MS);
         let (hour, minute) = (ms / 3_600_000, ms / 60_000 % 60);
         let (second, ms) = (ms / 1_000 % 60, ms % 1_000);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
+        let Ok(year @ 0..=9_999) = u16::try_from(year) else {
+            let date = format!("{year:04}-{month:02}-{day:02}");
+            return then(&format!("{date}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z"));
+        };
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        let date = [(0..4, year.into()), (5..7, month), (8..10, day)];
+        let time = [(11..13, hour), (14..16, minute), (17..19, second), (20..23, ms)];
+        for (places, mut number) in date.into_iter().chain(time) {
+            for digit in text[places].iter_mut().rev() {
+                // A remainder by ten is one digit.
+                *digit += u8::try_from(number % 10).unwrap_or(0);
+                number /= 10;
+            }
+        }
+        then(std::str::from_utf8(&text).unwrap_or_default())
+    }
+}
+
+impl fmt::Display for Rfc3339 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.with_text(|text| f.write_str(text))
     }
 }
 
 impl serde::Serialize for Rfc3339 {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        self.with_text(|text| serializer.serialize_str(text))
     }
 }
 
@@ -124,6 +146,9 @@ mod tests {
             (1_709_251_199_999, "2024-02-29T23:59:59.999Z"),
             (1_753_920_123_456, "2025-07-31T00:02:03.456Z"),
             (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+            (-62_167_219_200_000, "0000-01-01T00:00:00.000Z"),
+            (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
+            (253_402_300_800_000, "10000-01-01T00:00:00.000Z"),
         ] {
             assert_eq!(Rfc3339(ms).to_string(), text);
         }

@@ -49,7 +49,7 @@ const ARROWS: &[(&str, &str)] = &[
     ("snapshot",  "health registry report table"),
     ("api",       "access check config edit registry report table"),
     // wiring, and the shell around everything
-    ("engine",    "access api collector config edit health io recipe registry report schedule snapshot store table worker"),
+    ("engine",    "access api collector config edit health heap io recipe registry report schedule snapshot store table worker"),
     ("farm",      ""),
     ("cli",       "access check config engine farm heap io recipe registry report stats table"),
 ];

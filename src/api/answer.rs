@@ -67,7 +67,7 @@ where
     let mut first = Vec::new();
     let body = match next(&mut first) {
         More::No => Body::from(first),
-        More::Yes => Body::new(Pieces { next: Some(next), ready: Some(first.into()) }),
+        More::Yes => Body::new(Pieces { next: Some(next), ready: Some(first.into()), bytes: 0 }),
     };
     ([(CONTENT_TYPE, content_type)], body).into_response()
 }
@@ -77,6 +77,8 @@ struct Pieces<F> {
     next: Option<F>,
     /// Made, not sent.
     ready: Option<Bytes>,
+    /// Bytes of the largest piece so far: room for the next one.
+    bytes: usize,
 }
 
 impl<F: FnMut(&mut Vec<u8>) -> More + Unpin> hyper::body::Body for Pieces<F> {
@@ -88,10 +90,11 @@ impl<F: FnMut(&mut Vec<u8>) -> More + Unpin> hyper::body::Body for Pieces<F> {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         if let Some(piece) = self.ready.take() {
+            self.bytes = self.bytes.max(piece.len());
             return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
+        let mut piece = Vec::with_capacity(self.bytes);
         let Some(next) = &mut self.next else { return Poll::Ready(None) };
-        let mut piece = Vec::new();
         if next(&mut piece) == More::No {
             self.next = None;
         }

@@ -11,7 +11,6 @@ use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use nix::poll::{PollTimeout, poll};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -252,7 +251,7 @@ pub fn pause(duration: Duration) {
 ///
 /// # Errors
 /// Exit status 3: a daemon of another version.
-pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
+pub fn parse<'t, T: Deserialize<'t>>(text: &'t str) -> Result<T, Failure> {
     serde_json::from_str(text).map_err(|error| {
         let what = format_args!("cannot understand the daemon's answer: {error}");
         Failure::engine(format_args!("{what}; is the daemon of the same version?"))

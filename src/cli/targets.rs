@@ -17,7 +17,8 @@ use std::io::{self, Write};
 #[command(after_help = "\
 Examples:
   ringcheck targets --state unhealthy
-  ringcheck targets --group web --code L4TOUT --limit 10000 --format json")]
+  ringcheck targets --group web --code L4TOUT --limit 10000
+  ringcheck targets --limit 2000000 --format json > all.json")]
 pub struct TargetsArgs {
     /// Only this group's.
     #[arg(long, value_name = "G")]
@@ -30,7 +31,7 @@ pub struct TargetsArgs {
     #[arg(long, value_name = "C", hide_possible_values = true, ignore_case = true)]
     #[arg(value_parser = PossibleValuesParser::new(TABLE.each_ref().map(|row| row.name)))]
     pub code: Option<String>,
-    /// How many at most.
+    /// How many at most; they are read page by page, however many there are.
     #[arg(long, value_name = "N", default_value_t = 100)]
     #[arg(value_parser = at_least_one::<u64>)]
     pub limit: u64,
@@ -41,8 +42,9 @@ pub struct TargetsArgs {
 
 /// `GET /v1/groups/{group}/targets`.
 #[derive(Deserialize)]
-struct Page {
-    targets: Vec<Box<RawValue>>,
+struct Page<'a> {
+    #[serde(borrow)]
+    targets: Vec<&'a RawValue>,
     next_cursor: Option<String>,
 }
 
@@ -124,8 +126,9 @@ impl<'a> Listing<'a> {
         loop {
             let most = usize::try_from(self.left).unwrap_or(PAGE_TARGETS_MAX).max(1);
             let path = self.path(name, most.min(PAGE_TARGETS_MAX), cursor.as_deref());
-            let page: Page = parse(&client.get(&path)?)?;
-            for target in &page.targets {
+            let answer = client.get(&path)?;
+            let page: Page<'_> = parse(&answer)?;
+            for target in page.targets {
                 if self.left == 0 {
                     self.has_more = true;
                     return Ok(false);
@@ -160,7 +163,7 @@ impl<'a> Listing<'a> {
             self.rows.add_row(row(group, &parse(target.get())?));
             return Ok(());
         }
-        writeln!(self.out, "{}", with_group(group, target.get()))
+        write_with_group(&mut self.out, group, target.get())
             .or_else(table::gone)
             .map_err(|error| Failure::output(&error))
     }
@@ -183,13 +186,12 @@ impl<'a> Listing<'a> {
     }
 }
 
-/// The object with its group before its own keys: one line says all.
-fn with_group(group: &str, object: &str) -> String {
-    let group = serde_json::Value::from(group);
-    match object.strip_prefix('{') {
-        Some(rest) => format!("{{\"group\":{group},{rest}"),
-        None => object.to_owned(),
-    }
+/// A line: the object with its group before its own keys, so that one line says all.
+fn write_with_group(out: &mut impl Write, group: &str, object: &str) -> io::Result<()> {
+    let Some(rest) = object.strip_prefix('{') else { return writeln!(out, "{object}") };
+    out.write_all(b"{\"group\":")?;
+    serde_json::to_writer(&mut *out, group)?;
+    writeln!(out, ",{rest}")
 }
 
 fn row(group: &str, target: &Target) -> Vec<comfy_table::Cell> {
@@ -238,6 +240,8 @@ web    i-1  10.0.0.1    80  unhealthy  L4TOUT  -       2026-01-02T03:04:05.678Z 
 
     #[test]
     fn json_lines_name_their_group() {
-        assert_eq!(with_group("a\"b", r#"{"id":"x"}"#), r#"{"group":"a\"b","id":"x"}"#);
+        let mut out = Vec::new();
+        write_with_group(&mut out, "a\"b", r#"{"id":"x"}"#).unwrap();
+        assert_eq!(out, b"{\"group\":\"a\\\"b\",\"id\":\"x\"}\n");
     }
 }

@@ -18,6 +18,7 @@ use crate::collector;
 use crate::config::{self, Config};
 use crate::edit::{Conflict, Judge};
 use crate::health::Health;
+use crate::heap;
 use crate::registry::{Change, IdAllocator, Registry, mass_removal};
 use crate::schedule::First;
 use crate::store::{Op, Store};
@@ -205,6 +206,7 @@ impl Keeper {
         let files = self.watched.iter();
         let files: HashMap<_, _> = files.map(|(f, _)| (f.clone(), changed_at(f))).collect();
         let result = self.try_reload(force);
+        heap::give_back();
         let error = result.as_ref().err().map(ToString::to_string);
         match (&result, &error) {
             (Ok(done), _) => tracing::info!(

@@ -118,6 +118,9 @@ impl<'a> Builder<'a> {
             Some(old) => Seating::next(&old.members, config, now),
             None => Seating::first(config),
         };
+        if let Some(old) = old.as_ref().filter(|old| is_same(old, config, &seating, uses)) {
+            return self.take(Arc::clone(old));
+        }
         self.group(config, old.as_deref(), uses, &seating, &config.targets);
     }
 
@@ -261,6 +264,18 @@ impl<'a> Builder<'a> {
         let home = self.next.homes.get(target);
         home.is_none_or(|home| self.rebuilt.binary_search(&(home.group as usize)).is_ok())
     }
+}
+
+/// Whether `config`, whose targets have the seats of `seating`, says of `old` what it is already.
+fn is_same(old: &Group, config: &GroupConfig, seating: &Seating, uses: &Uses<'_>) -> bool {
+    let members = &old.members;
+    let stays =
+        |(at, seat): (usize, &Seat)| seat.entry(&config.targets, members) == members.entry(at);
+    uses.of_group(config) == (old.in_use, old.zones.clone())
+        && old.config == config.without_targets()
+        && seating.is_as_before()
+        && seating.seats.len() == members.len()
+        && seating.seats.iter().enumerate().all(stays)
 }
 
 /// Where `groups` stand; the very index of before where nothing moved.

@@ -41,8 +41,8 @@ pub struct Members {
     sorted: Numbers,
     /// Positions ordered by (address, port), where that is another order and was asked for.
     placed: OnceLock<Numbers>,
-    /// When each one that drains is gone.
-    drains_until: Box<[Option<Instant>]>,
+    /// Position of each one that drains, ascending, and when it is gone.
+    drains: Box<[(u32, Instant)]>,
     /// Each one's number in the order of registration, ascending; empty: its position.
     serials: Box<[u64]>,
     /// The number of the next one that is registered.
@@ -50,7 +50,7 @@ pub struct Members {
 }
 
 /// What members are packed from.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Entry<'a> {
     /// Id where one was given.
     id: Option<&'a str>,
@@ -60,6 +60,28 @@ pub(super) struct Entry<'a> {
     lifecycle: Lifecycle,
     /// When it is gone, where it drains.
     pub(super) drains_until: Option<Instant>,
+}
+
+/// What is given for any target of a list.
+#[derive(Clone, Copy, Debug, Default)]
+struct Given {
+    id: bool,
+    zone: bool,
+    weight: bool,
+    lifecycle: bool,
+    drains: bool,
+}
+
+impl Given {
+    fn with(self, entry: Entry<'_>) -> Self {
+        Self {
+            id: self.id || entry.id.is_some(),
+            zone: self.zone || entry.zone.is_some(),
+            weight: self.weight || entry.weight != WEIGHT,
+            lifecycle: self.lifecycle || entry.lifecycle != Lifecycle::Running,
+            drains: self.drains || entry.drains_until.is_some(),
+        }
+    }
 }
 
 impl<'a> Entry<'a> {
@@ -213,19 +235,20 @@ impl Members {
     /// When the member at `position` is gone, where it was deregistered and drains.
     #[must_use]
     pub fn drains_until(&self, position: usize) -> Option<Instant> {
-        self.drains_until.get(position).copied().flatten()
+        let found = self.drains.binary_search_by_key(&position, |&(at, _)| at as usize);
+        found.ok().map(|index| self.drains[index].1)
     }
 
     /// When the first member that drains is gone; none where none drains.
     #[must_use]
     pub fn first_drain_end(&self) -> Option<Instant> {
-        self.drains_until.iter().flatten().min().copied()
+        self.drains.iter().map(|&(_, end)| end).min()
     }
 
     /// How many members are registered: all but those that drain.
     #[must_use]
     pub fn registered(&self) -> usize {
-        self.len() - self.drains_until.iter().flatten().count()
+        self.len() - self.drains.len()
     }
 
     /// The number of the member at `position` in the order of registration. It stays the same while
@@ -258,7 +281,7 @@ impl Members {
             + size_of_val(&*self.id_ends)
             + self.sorted.bytes()
             + self.placed.get().map_or(0, Numbers::bytes)
-            + size_of_val(&*self.drains_until)
+            + size_of_val(&*self.drains)
             + size_of_val(&*self.serials)
     }
 
@@ -279,20 +302,23 @@ impl Members {
             next_serial: next_serial + added,
             ..Self::default()
         };
-        if entries().any(|entry| entry.weight != WEIGHT) {
+        let given = entries().fold(Given::default(), Given::with);
+        if given.weight {
             members.weights = entries().map(|entry| entry.weight).collect();
         }
-        if entries().any(|entry| entry.lifecycle != Lifecycle::Running) {
+        if given.lifecycle {
             members.lifecycles = entries().map(|entry| entry.lifecycle).collect();
         }
-        if entries().any(|entry| entry.zone.is_some()) {
+        if given.zone {
             members.pack_zones(entries().map(|entry| entry.zone), zones);
         }
-        if entries().any(|entry| entry.id.is_some()) {
+        if given.id {
             members.pack_ids(entries().map(|entry| entry.id.unwrap_or("")));
         }
-        if entries().any(|entry| entry.drains_until.is_some()) {
-            members.drains_until = entries().map(|entry| entry.drains_until).collect();
+        if given.drains {
+            let ends = entries().map(|entry| entry.drains_until).enumerate();
+            let drains = ends.filter_map(|(at, end)| Some((position_u32(at), end?)));
+            members.drains = drains.collect();
         }
         let serials = serials.into_iter().chain(next_serial..next_serial + added);
         if serials.clone().ne(0..len as u64) {

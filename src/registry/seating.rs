@@ -9,7 +9,7 @@ use super::matching;
 use super::members::{Entry, Members, position_u32};
 use crate::config::{GroupConfig, TargetConfig};
 use crate::time::Instant;
-use std::collections::{HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The members of the next group in their order.
@@ -101,33 +101,30 @@ impl Seating {
         delay: Duration,
         now: Instant,
     ) -> Self {
-        let mut seating = Self::default();
         let mut fresh = Vec::new();
-        let mut configured = HashMap::new();
-        let mut replaced = HashSet::new();
+        // Of each member that does not stay as it is: its place in `register`, if it has one.
+        let mut changed: BTreeMap<usize, u32> =
+            deregister.iter().map(|&position| (position as usize, NOWHERE)).collect();
         let found = matching::positions(old, register);
         for ((place, target), position) in register.iter().enumerate().zip(found) {
-            match position.map(|position| position as usize) {
-                Some(position) if old.endpoints[position] == target.endpoint => {
-                    configured.insert(position, position_u32(place));
-                }
-                // Another address under an old name is another target.
-                Some(position) => {
-                    replaced.insert(position);
-                    fresh.push(place);
-                }
-                None => fresh.push(place),
-            }
+            let Some(position) = position.map(|position| position as usize) else {
+                fresh.push(place);
+                continue;
+            };
+            let is_same = old.endpoints[position] == target.endpoint;
+            changed.insert(position, if is_same { position_u32(place) } else { NOWHERE });
+            // Another address under an old name is another target.
+            fresh.extend((!is_same).then_some(place));
         }
+        let mut seating =
+            Self { seats: Vec::with_capacity(old.len() + fresh.len()), ..Self::default() };
         let drain_end = Some(now + delay).filter(|&end| end > now);
-        let mut leaving = deregister.iter().peekable();
+        let mut changed = changed.into_iter().peekable();
         for position in 0..old.len() {
-            let leaves = leaving.next_if_eq(&&position_u32(position)).is_some();
-            if leaves || replaced.contains(&position) {
-                let drain_end = drain_end.filter(|_| leaves);
-                seating.keep(old, position, NOWHERE, drain_end, now);
-            } else if let Some(&place) = configured.get(&position) {
-                seating.keep(old, position, place, None, now);
+            if let Some((_, configured)) = changed.next_if(|&(at, _)| at == position) {
+                // Who was replaced is gone at once: its name is another's.
+                let leaves = deregister.binary_search(&position_u32(position)).is_ok();
+                seating.keep(old, position, configured, drain_end.filter(|_| leaves), now);
             } else {
                 let (before, drains_until) = (position_u32(position), old.drains_until(position));
                 seating.seats.push(Seat { configured: NOWHERE, before, drains_until });
@@ -175,6 +172,12 @@ impl Seating {
             None => self.gone.push(position),
             drains_until => self.seats.push(Seat { configured, before, drains_until }),
         }
+    }
+
+    /// Whether everybody stays, and nobody comes.
+    pub(super) fn is_as_before(&self) -> bool {
+        let stays = |(position, seat): (usize, &Seat)| seat.before() == Some(position);
+        self.gone.is_empty() && self.seats.iter().enumerate().all(stays)
     }
 
     fn add(&mut self, fresh: Vec<usize>) {

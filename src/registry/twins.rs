@@ -145,6 +145,9 @@ impl<'a> Pairing<'a> {
 
     /// Notes where a group is probed now and was not, or was and is not.
     fn compare(&mut self, old: Option<&'a Arc<Group>>, new: &'a Arc<Group>) {
+        if !self.may_have_twins(new) && old.is_none_or(|old| !self.may_have_twins(old)) {
+            return;
+        }
         let Some(old) = old.filter(|old| Arc::ptr_eq(&old.recipe, &new.recipe)) else {
             old.into_iter().chain([new]).for_each(|group| self.touch_all(group));
             return;
@@ -169,19 +172,25 @@ impl<'a> Pairing<'a> {
     }
 
     fn touch_all(&mut self, group: &'a Arc<Group>) {
+        if !self.may_have_twins(group) {
+            return;
+        }
         for position in (0..group.members.len()).filter(|&position| group.is_probed(position)) {
             self.touch(group, position);
         }
     }
 
+    /// Whether a member of `group` can be a twin, or was one: with no twins before, a class of one
+    /// group has none now.
+    fn may_have_twins(&self, group: &Group) -> bool {
+        !self.previous.twins.leaders.is_empty() || self.classes.contains_key(&*group.recipe)
+    }
+
     fn touch(&mut self, group: &'a Arc<Group>, position: usize) {
-        // With no twins before, a class of one group has none now.
-        let has_twins = !self.previous.twins.leaders.is_empty();
-        let class = match self.classes.get_mut(&*group.recipe) {
-            Some(class) => class,
-            None if has_twins => self.classes.entry(&*group.recipe).or_default(),
-            None => return,
-        };
+        if !self.may_have_twins(group) {
+            return;
+        }
+        let class = self.classes.entry(&*group.recipe).or_default();
         if let Touched::Some(places) = &mut class.touched {
             let endpoint = group.recipe.endpoint(group.members.endpoints[position]);
             places.push((endpoint, group.members.target(position)));

@@ -499,6 +499,31 @@ fn a_target_takes_18_bytes_and_more_only_for_what_is_said_of_it() {
 }
 
 #[test]
+fn a_reload_leaves_alone_what_says_the_same() {
+    let lists = || vec![group("web", targets(9)), group("api", targets(5))];
+    let mut ids = IdAllocator::default();
+    let (old, _) = Registry::build(&config(lists()), None, &mut ids, NOW);
+    let kept = |groups: Vec<GroupConfig>| {
+        let (next, _) = Registry::build(&config(groups), Some(&old), &mut ids.clone(), NOW);
+        let is_kept = |(old, new): (&Arc<Group>, &Arc<Group>)| Arc::ptr_eq(old, new);
+        old.groups.iter().zip(&next.groups).map(is_kept).collect::<Vec<_>>()
+    };
+    assert_eq!(kept(lists()), [true, true]);
+    let with = |change: &dyn Fn(&mut GroupConfig)| {
+        let mut groups = lists();
+        change(&mut groups[0]);
+        kept(groups)
+    };
+    assert_eq!(with(&|web| web.targets.reverse()), [true, true], "the order is that of before");
+    assert_eq!(with(&|web| web.targets[3].weight = Some(7)), [false, true]);
+    assert_eq!(with(&|web| web.targets[3].zone = Some("a".into())), [false, true]);
+    assert_eq!(with(&|web| web.targets.truncate(8)), [false, true]);
+    assert_eq!(with(&|web| web.targets.push(target(77, 80))), [false, true]);
+    assert_eq!(with(&|web| web.deregistration_delay += Duration::from_secs(1)), [false, true]);
+    assert_eq!(with(&|web| web.health_check.healthy_threshold += 1), [false, true]);
+}
+
+#[test]
 fn the_guard_counts_what_would_be_lost() {
     let mut ids = IdAllocator::default();
     let (old, _) = Registry::build(&config(vec![group("web", targets(100))]), None, &mut ids, NOW);
