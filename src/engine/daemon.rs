@@ -18,7 +18,6 @@ use crate::api::{
 use crate::collector::Collector;
 use crate::config::{AlibabaConfig, AwsConfig, Config};
 use crate::edit::{Edit, EditError, EditFuture, Edits, Judge};
-use crate::heap;
 use crate::io::Backend;
 use crate::limits::API_CONNECTIONS_MAX;
 use crate::store::StoreError;
@@ -141,7 +140,6 @@ impl Daemon {
         );
         let socket = config.api.socket.clone();
         keeper.start(config, store, past)?;
-        heap::give_back();
         let targets = table.view().registry.target_count();
         if lasting.is_none() {
             warn_of_the_end();

@@ -17,9 +17,9 @@ use tokio::sync::oneshot;
 
 /// Edits of one commit at most, so that nobody waits for many others.
 const BATCH_EDITS: usize = 64;
-/// Homes that the registries of one commit hold together: 8 bytes each. Every edit makes a registry
-/// of its own, and all of a batch are there at once.
-const BATCH_HOMES: usize = 4 * 1_024 * 1_024;
+/// Targets that the registries of one commit name together. Every edit makes a registry of its own,
+/// all of a batch are there at once, and each may have its own copy of one large group.
+const BATCH_TARGETS: usize = 4 * 1_024 * 1_024;
 
 /// An edit that waits for the keeper.
 #[derive(Debug)]
@@ -44,14 +44,14 @@ struct Ready {
     ids: IdAllocator,
 }
 
-/// `first` and the edits that wait behind it, for a registry of so many `homes`; besides, the
+/// `first` and the edits that wait behind it, for a registry of so many `targets`; besides, the
 /// request that ended the batch.
 pub(super) fn batch(
     first: EditRequest,
     requests: &Receiver<Request>,
-    homes: usize,
+    targets: usize,
 ) -> (Vec<EditRequest>, Option<Request>) {
-    let edits_max = BATCH_EDITS.min(BATCH_HOMES / homes.max(1));
+    let edits_max = BATCH_EDITS.min(BATCH_TARGETS / targets.max(1));
     let mut batch = vec![first];
     while batch.len() < edits_max {
         match requests.try_recv() {

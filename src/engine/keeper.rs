@@ -68,6 +68,8 @@ pub(super) struct Keeper {
     watched: Vec<(PathBuf, Option<SystemTime>)>,
     /// What the first registry's targets were before.
     past: Option<Past>,
+    /// Whether much was freed that has not gone back to the kernel.
+    gives_back: bool,
     last: Arc<ArcSwapOption<LastReload>>,
     stopping: Stopping,
 }
@@ -98,6 +100,7 @@ impl Keeper {
             file,
             watched: Vec::new(),
             past: None,
+            gives_back: true,
             last,
             stopping,
         }
@@ -186,9 +189,13 @@ impl Keeper {
         }
     }
 
-    /// Reloads if a targets file has changed. A missing file is no change: somebody is replacing
-    /// it.
+    /// Gives back what was freed since the last look, and reloads if a targets file has changed. A
+    /// missing file is no change: somebody is replacing it.
     fn look(&mut self) {
+        // By now the workers have let go of the commands too.
+        if std::mem::take(&mut self.gives_back) {
+            heap::give_back();
+        }
         let changed = |(file, known): &(PathBuf, Option<SystemTime>)| {
             let now = changed_at(file);
             now.is_some() && now != *known
@@ -206,7 +213,7 @@ impl Keeper {
         let files = self.watched.iter();
         let files: HashMap<_, _> = files.map(|(f, _)| (f.clone(), changed_at(f))).collect();
         let result = self.try_reload(force);
-        heap::give_back();
+        self.gives_back = true;
         let error = result.as_ref().err().map(ToString::to_string);
         match (&result, &error) {
             (Ok(done), _) => tracing::info!(

@@ -3,7 +3,7 @@
 //!
 //! A target is the same one as before if its group's name, its id, its port and its address are; it
 //! then keeps its state table id. What did not change is not touched: the cost of a change is that
-//! of the groups that it changes, and eight bytes to copy for each target besides.
+//! of the groups that it changes, and a few bytes to copy for each 256 targets besides.
 
 use super::members::position_u32;
 use super::seating::{Seat, Seating};
