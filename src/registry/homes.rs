@@ -6,6 +6,7 @@
 //! makes its own only those that it changes.
 
 use super::Home;
+use super::members::position_u32;
 use crate::report::TargetId;
 use std::ops::Range;
 use std::sync::Arc;
@@ -95,7 +96,7 @@ impl Page {
             return;
         }
         if let Self::Row(row) = self {
-            let homes = std::array::from_fn(|place| row.forward(place as u32));
+            let homes = std::array::from_fn(|place| row.forward(position_u32(place)));
             *self = Self::Each(Arc::new(homes));
         }
         if let Self::Each(homes) = self {
