@@ -79,8 +79,8 @@ fn offset(now: Instant, wall_ms: u64) -> i64 {
 pub struct Rfc3339(pub i64);
 
 impl Rfc3339 {
-    /// Hands its text to `then`. Written digit by digit: a list of a million targets has two million
-    /// times in it.
+    /// Hands its text to `then`. Written digit by digit: a list of a million targets has two
+    /// million times in it.
     fn with_text<R>(self, then: impl FnOnce(&str) -> R) -> R {
         const DAY_MS: i64 = 86_400_000;
         let (year, month, day) = civil_from_days(self.0.div_euclid(DAY_MS));
