@@ -93,13 +93,15 @@ def raise_file_limit():
 
 def isolate(required=True):
     """Moves this process, and what it will start, into a new network namespace with a loopback
-    interface that is up. It has no name and goes with the last of its processes."""
+    interface that is up; whether that was possible. It has no name and goes with the last of its
+    processes."""
     if LIBC.unshare(CLONE_NEWNET):
         if required:
             raise Broken("cannot make a network namespace; run this as root")
-        return
+        return False
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         fcntl.ioctl(any_socket, 0x8914, struct.pack("16sH14x", b"lo", 0x1))  # SIOCSIFFLAGS, IFF_UP
+    return True
 
 
 @contextlib.contextmanager
@@ -319,6 +321,13 @@ class Daemon(Process):
         done = subprocess.run([self.binary, *arguments, "--socket", self.socket], text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PATIENCE_S)
         return done.returncode, done.stdout.strip()
+
+
+def connects():
+    """Connections that were begun in this network namespace (RFC 2012, tcpActiveOpens)."""
+    head, values = [line.split() for line in Path("/proc/net/snmp").read_text().splitlines()
+                    if line.startswith("Tcp:")]
+    return int(values[head.index("ActiveOpens")])
 
 
 # Questions over a kept connection

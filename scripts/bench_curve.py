@@ -46,8 +46,8 @@ class Panel:
         self.left, self.title, self.unit, self.lines = left, title, unit, lines
         xs = [x for line in lines.values() for x, _ in line]
         ys = [y for line in lines.values() for _, y in line]
-        self.x_range = decades(xs)
-        self.y_range = decades(ys)
+        self.x_range = decades(xs or [1])
+        self.y_range = decades(ys or [1])
 
     def x(self, value):
         low, high = self.x_range
@@ -108,5 +108,7 @@ def draw(points):
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">',
              "<title>Cost of a check and memory of a target by number of targets</title>", style()]
     for panel in panels:
+        if not panel.lines:
+            continue
         parts += panel.draw()
     return "\n".join(parts + ["</svg>", ""])
