@@ -1,9 +1,9 @@
 //! Bare loops, paced: what scripts/bench-peers measures the daemon against.
 //!
-//! `baseline LOOP PORT RATE SECONDS [TARGETS]` checks TARGETS (20,000) addresses of 127.0.0.0/8 in turn
-//! at RATE per second, one batch a millisecond, and prints `checks passed cpu_us rss_kib` at the end.
-//! LOOP is `ring-tcp` or `ring-http` (the floor: recycled sockets on a bare ring), `epoll-tcp` or
-//! `epoll-http` (a socket per check).
+//! `baseline LOOP PORT RATE SECONDS [TARGETS]` checks TARGETS (20,000) addresses of 127.0.0.0/8 in
+//! turn at RATE per second, one batch a millisecond, and prints `checks passed cpu_us rss_kib` at
+//! the end. LOOP is `ring-tcp` or `ring-http` (the floor: recycled sockets on a bare ring),
+//! `epoll-tcp` or `epoll-http` (a socket per check).
 
 #[path = "../benches/baselines/mod.rs"]
 #[allow(unreachable_pub, reason = "shared by benches and examples")]
