@@ -25,6 +25,9 @@ pub const IN_FLIGHT_DEFAULT: usize = 16_384;
 /// Most probes in flight that one worker can be given: the kernel's largest completion queue holds
 /// every completion of every slot (a slot has at most two operations in flight, and their cancels).
 pub const IN_FLIGHT_MAX: usize = 16_384;
+/// Probes in flight per worker with `handshake = "raw"`, which need no socket: as many slots as a
+/// sequence number can name. They are made as they are needed.
+pub const RAW_IN_FLIGHT_MAX: u32 = 1 << 18;
 /// Files of one worker: its ring, its eventfd, the host's three counters of dropped packets, and
 /// one that its start may need for a moment.
 pub const FILES_PER_WORKER: usize = 6;

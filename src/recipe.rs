@@ -23,6 +23,8 @@ pub enum Handshake {
     Half,
     /// The handshake is completed.
     Full,
+    /// Half, and without a socket: SYN out, SYN-ACK or RST in. Needs CAP_NET_RAW.
+    Raw,
 }
 
 /// What a worker must know to probe the targets of one group. Invariants: `interval` is whole

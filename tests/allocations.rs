@@ -12,7 +12,7 @@ use ringcheck::check::http;
 use ringcheck::endpoint::Endpoint;
 use ringcheck::farm::{Farm, FarmOptions, range};
 use ringcheck::health::{Health, Thresholds};
-use ringcheck::io::{Backend, Host};
+use ringcheck::io::{Backend, HalfOpen, Host};
 use ringcheck::outcome::Class;
 use ringcheck::recipe::{Close, Handshake, Recipe};
 use ringcheck::registry::{Addition, GroupKey};
@@ -60,27 +60,33 @@ static ALLOCATOR: Counting = Counting;
 /// Targets of each recipe.
 const TARGETS: u32 = 64;
 
-/// Both checks, with both ways to close. The timeout is short, so that some probes are cancelled.
+/// Both checks, with both ways to close, and one without sockets. The timeout is short, so that some probes are cancelled.
 fn recipes() -> Vec<Recipe> {
     let http = http::Check::new("/", None, "200".parse().unwrap());
     let checks = [Check::Tcp, Check::Http(http)];
-    let both = checks.into_iter().flat_map(|check| {
-        [Close::Reset, Close::Graceful].map(|close| Recipe {
+    let ways = [
+        (Close::Reset, Handshake::Half),
+        (Close::Graceful, Handshake::Half),
+        (Close::Reset, Handshake::Raw),
+    ];
+    let all = checks.into_iter().flat_map(|check| {
+        ways.map(|(close, handshake)| Recipe {
             port: None,
             interval: Duration::from_millis(100),
             timeout: Duration::from_millis(50),
             thresholds: Thresholds { healthy: 2, unhealthy: 2 },
             check: check.clone(),
             close,
-            handshake: Handshake::Half,
+            handshake,
         })
     });
-    both.collect()
+    let is_one = |recipe: &Recipe| recipe.handshake != Handshake::Raw || recipe.check == Check::Tcp;
+    all.filter(is_one).collect()
 }
 
 /// A worker with its channels, and the collector's part of them.
 struct Bench {
-    worker: Worker<Host>,
+    worker: Worker<HalfOpen<Host>>,
     batches: Receiver<Batch>,
     spares: Sender<Batch>,
     _commands: Sender<Command>,
@@ -93,7 +99,8 @@ impl Bench {
         let (spares, returned) = bounded(16);
         let reporter = Reporter::new(0, Keep::Newest, reports, returned);
         let options = Options { rounds: None, rate: None };
-        let worker = Worker::new(Host::open(on, 512, false).unwrap(), options, orders, reporter);
+        let host = HalfOpen::new(Host::open(on, 512, false).unwrap());
+        let worker = Worker::new(host, options, orders, reporter);
         let mut ids = (0..).map(TargetId);
         for (key, recipe) in (0..).map(GroupKey).zip(recipes()) {
             commands.send(Command::Recipe(key, Arc::new(recipe))).unwrap();

@@ -24,7 +24,7 @@ fn on_epoll_a_connect_without_a_file_fails_by_itself_and_comes_back() {
     let mut round = |generation| {
         for slot in 0..SLOTS {
             let token = Token { slot, generation, kind: Kind::Connect };
-            let socket = Socket { ipv6: false, hold_ack: true };
+            let socket = Socket { ipv6: false, hold_ack: true, raw: false };
             host.submit(Op::Connect { token, address, socket });
         }
         let mut all: Vec<Completion> = Vec::new();

@@ -46,7 +46,7 @@ const fn token(slot: u32, kind: Kind) -> Token {
 }
 
 const fn connect(token: Token, address: SocketAddr) -> Op<'static> {
-    Op::Connect { token, address, socket: Socket { ipv6: false, hold_ack: false } }
+    Op::Connect { token, address, socket: Socket { ipv6: false, hold_ack: false, raw: false } }
 }
 
 fn listener() -> (TcpListener, SocketAddr) {
@@ -261,7 +261,7 @@ fn a_connection_is_reset_by_a_disconnect_and_ended_by_a_close(on: Backend) {
     // Another sort of socket needs another socket; the former one is closed.
     let (mut third, _) = listener.accept().unwrap();
     host.submit(Op::Disconnect { slot: 0 });
-    let socket = Socket { ipv6: false, hold_ack: true };
+    let socket = Socket { ipv6: false, hold_ack: true, raw: false };
     host.submit(Op::Connect { token: token(0, Kind::Connect), address, socket });
     assert_eq!(only(&mut host, token(0, Kind::Connect)), Done::Connected);
     assert!(third.read(&mut [0; 4]).is_err());

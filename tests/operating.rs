@@ -41,6 +41,7 @@ fn refusals_are_worded_as_they_are_printed() {
         "src/engine/resources.rs",
         "src/engine/state_dir.rs",
         "src/store/error.rs",
+        "src/io/raw/mod.rs",
         "src/io/uring/setup.rs",
         "src/io/uring/mod.rs",
     ];

@@ -5,7 +5,7 @@
 
 use super::{Answer, Exit, Failure, Format, table, units};
 use crate::config::{self, Config, Protocol};
-use crate::engine::Plan;
+use crate::engine::{Plan, scan};
 use crate::io::Backend;
 use crate::limits::API_CONNECTIONS_MAX;
 use crate::registry::{Group, IdAllocator, Registry};
@@ -41,6 +41,10 @@ pub fn run(args: &ValidateArgs) -> Answer {
     let out = &mut io::BufWriter::new(io::stdout().lock());
     let printed = validate(&config, capacity, args.format, out).and_then(|()| out.flush());
     printed.map_err(|error| Failure::output(&error))?;
+    // Who serves it may be another user than who validates it.
+    if let Err(refusal) = scan::refuse(&config.groups) {
+        anstream::eprintln!("warning: as this user, 'ringcheck serve' would refuse it: {refusal}");
+    }
     Ok(Exit::Good)
 }
 

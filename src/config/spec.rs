@@ -91,7 +91,8 @@ const PROTOCOLS: [(&str, CheckProtocol); 5] = [
 ];
 pub(super) const TRAFFIC_PORT: &str = "traffic-port";
 const CLOSES: [(&str, Close); 2] = [("reset", Close::Reset), ("graceful", Close::Graceful)];
-const HANDSHAKES: [(&str, Handshake); 2] = [("half", Handshake::Half), ("full", Handshake::Full)];
+const HANDSHAKES: [(&str, Handshake); 3] =
+    [("half", Handshake::Half), ("full", Handshake::Full), ("raw", Handshake::Raw)];
 
 impl HealthCheckSpec {
     /// All settings of `check`, the defaults among them.
@@ -273,5 +274,6 @@ pub(super) const fn handshake_name(handshake: Handshake) -> &'static str {
     match handshake {
         Handshake::Half => "half",
         Handshake::Full => "full",
+        Handshake::Raw => "raw",
     }
 }

@@ -11,7 +11,7 @@ use super::edits::EditRequest;
 use super::keeper::{Keeper, Request, Stopping};
 use super::lasting::{self, Lasting, Opened};
 use super::tcp::Tcp;
-use super::{Engine, EngineError, Plan, runtime};
+use super::{Engine, EngineError, Plan, runtime, scan};
 use crate::api::{
     self, ApiState, BindError, LastReload, Parts, ReloadError, ReloadFuture, ReloadHandle,
 };
@@ -99,6 +99,7 @@ impl Daemon {
     pub fn start(config: Config, file: Option<PathBuf>) -> Result<Self, DaemonError> {
         let asked = &config.engine;
         let plan = Plan::new(asked.backend, asked.workers, asked.max_in_flight)?;
+        scan::refuse(&config.groups).map_err(EngineError::Resources)?;
         let opened = Opened::take(&config)?;
         let api = &config.api;
         // One value until the end: where the start fails, the listener must go before its file,

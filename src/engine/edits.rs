@@ -5,7 +5,7 @@
 //! they are committed together; then installed in the same order; and only then answered.
 
 use super::keeper::{self, Keeper, Request};
-use super::persist;
+use super::{persist, scan};
 use crate::edit::{Done, Edit, EditError, Step};
 use crate::registry::{IdAllocator, Registry};
 use crate::schedule::First;
@@ -125,6 +125,19 @@ impl Keeper {
         mut ids: IdAllocator,
         edit: Edit,
     ) -> Result<(Done, Option<Ready>), EditError> {
+        match &edit {
+            Edit::CreateGroup(group) | Edit::ChangeGroup { group, .. } => {
+                scan::refuse([&**group]).map_err(EditError::Unavailable)?;
+            }
+            Edit::DeleteGroup { .. }
+            | Edit::Register { .. }
+            | Edit::Deregister { .. }
+            | Edit::Mark { .. }
+            | Edit::CreateLoadBalancer(_)
+            | Edit::DeleteLoadBalancer { .. }
+            | Edit::CreateListener(_)
+            | Edit::DeleteListener { .. } => {}
+        }
         let judged = self.judge.judge(registry, edit, &mut ids, monotonic())?;
         let Some(step) = judged.step else { return Ok((judged.done, None)) };
         if step.registry.homes.bound() > self.table.capacity() {

@@ -12,7 +12,7 @@
 use super::edits::{self, EditRequest};
 use super::persist::{self, Now};
 use super::warm::Past;
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, scan};
 use crate::api::{LastReload, ReloadError, ReloadSummary};
 use crate::collector;
 use crate::config::{self, Config};
@@ -123,6 +123,8 @@ impl Keeper {
         let mut ids = self.ids.clone();
         let (registry, change) = persist::first(&config, &mut past.loaded, &mut ids, now())
             .map_err(|error| ReloadError::Invalid(error.to_string()))?;
+        scan::refuse(registry.groups.iter().map(|group| &group.config))
+            .map_err(ReloadError::Invalid)?;
         self.past = Some(past);
         drop(config);
         self.adopt(Arc::new(registry), ids, change, First::Spread)
@@ -251,6 +253,7 @@ impl Keeper {
             return Err(ReloadError::Unavailable(reason.to_owned()));
         };
         let config = config::load(file).map_err(|error| ReloadError::Invalid(error.to_string()))?;
+        scan::refuse(&config.groups).map_err(ReloadError::Invalid)?;
         self.goes_on()?;
         let invalid = |conflict: Conflict| ReloadError::Invalid(conflict.to_string());
         Conflict::check(&config, &self.registry).map_err(invalid)?;

@@ -13,13 +13,14 @@ pub mod oneshot;
 mod persist;
 pub mod resources;
 mod runtime;
+pub mod scan;
 mod state_dir;
 mod tcp;
 mod warm;
 
 pub use resources::Plan;
 
-use crate::io::{Host, IoError, Unsupported, Waker};
+use crate::io::{HalfOpen, Host, IoError, Unsupported, Waker};
 use crate::limits::{BATCHES_QUEUED, COMMAND_TARGETS};
 use crate::registry::{Addition, Change};
 use crate::report::{Batch, TargetId};
@@ -233,7 +234,8 @@ fn start_worker(
             };
             let _ = ready.send(Ok(host.waker()));
             let reporter = Reporter::new(worker, keep, reports, returned);
-            run(Worker::new(host, options, orders, reporter).among(workers, own))
+            let world = HalfOpen::new(host);
+            run(Worker::new(world, options, orders, reporter).among(workers, own))
         })
         .map_err(|error| {
             EngineError::Resources(format!("cannot start a thread: {error}; raise ulimit -u"))
@@ -248,7 +250,7 @@ fn start_worker(
     }
 }
 
-fn run(mut worker: Worker<Host>) -> Result<(), IoError> {
+fn run(mut worker: Worker<HalfOpen<Host>>) -> Result<(), IoError> {
     while worker.turn()? == Flow::Continue {}
     worker.finish();
     Ok(())

@@ -5,8 +5,9 @@
 
 use super::epoll::Epoll;
 use super::uring::Uring;
-use super::{Buffer, Completion, Io, IoError, Op, Unsupported, Waker};
+use super::{Buffer, Completion, Io, IoError, Op, Unsupported, Waker, Watch};
 use crate::time::Instant;
+use std::os::fd::BorrowedFd;
 
 /// How sockets are driven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +132,15 @@ impl Io for Host {
         match self {
             Self::Uring(uring) => uring.dropped(),
             Self::Epoll(epoll) => epoll.dropped(),
+        }
+    }
+}
+
+impl Watch for Host {
+    fn watch(&mut self, fd: BorrowedFd<'_>) {
+        match self {
+            Self::Uring(uring) => uring.watch(fd),
+            Self::Epoll(epoll) => epoll.watch(fd),
         }
     }
 }

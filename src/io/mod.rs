@@ -14,22 +14,27 @@
 //!   be connected anew in the same batch.
 //! - `Cancel` makes the operation of that token complete soon: with `ECANCELED`, or with what it
 //!   had already come to.
+//! - Raw slots ([`Io::raw_capacity`]) have no socket, and take `Connect` and `Cancel`; `Disconnect`
+//!   and `Close` are nothing to them.
 //! - Nothing is carried out before [`Io::wait`], which submits all that was pushed and waits once.
 
 pub mod drops;
 pub mod epoll;
 pub mod host;
+pub mod raw;
 mod selftest;
 pub mod sim;
 pub mod uring;
 mod wake;
 
 pub use host::{Backend, Host};
+pub use raw::HalfOpen;
 pub use wake::Waker;
 
 use crate::time::Instant;
 use nix::errno::Errno;
 use std::net::SocketAddr;
+use std::os::fd::BorrowedFd;
 
 /// What an operation is, as far as its completion must be told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,7 +52,7 @@ pub enum Kind {
 /// stale completion is told apart from one of the slot's present probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Token {
-    /// The probe slot, below [`Io::capacity`].
+    /// The probe slot, below [`Io::capacity`], or one of the raw slots that follow.
     pub slot: u32,
     /// The slot's probe count, modulo 2^24.
     pub generation: u32,
@@ -93,16 +98,20 @@ pub struct Socket {
     /// Hold the handshake's last ACK back (client-side `TCP_DEFER_ACCEPT`): it then leaves with the
     /// request, or becomes the RST, and a server's `accept()` does not fire for a mere connect.
     pub hold_ack: bool,
+    /// No socket at all: the slot is one of the raw ones, and can connect and no more.
+    pub raw: bool,
 }
 
 impl Socket {
     /// How many sorts there are.
-    pub const SORTS: usize = 4;
+    pub const SORTS: usize = 5;
+    /// The sort of raw slots, which have no options.
+    pub const RAW: usize = 4;
 
     /// A number below [`Socket::SORTS`], for tables by sort.
     #[must_use]
     pub const fn sort(self) -> usize {
-        self.ipv6 as usize * 2 + self.hold_ack as usize
+        if self.raw { Self::RAW } else { self.ipv6 as usize * 2 + self.hold_ack as usize }
     }
 }
 
@@ -205,8 +214,13 @@ pub trait Io {
     /// The monotonic clock, read now.
     fn now(&mut self) -> Instant;
 
-    /// How many slots there are.
+    /// How many slots for sockets there are.
     fn capacity(&self) -> u32;
+
+    /// How many raw slots there are: their numbers follow those of the sockets.
+    fn raw_capacity(&self) -> u32 {
+        0
+    }
 
     /// How many `Connect`s may be submitted before the next [`Io::wait`]; 0 while the ring is full.
     /// All other operations are always taken.
@@ -230,9 +244,16 @@ pub trait Io {
     /// Gives a buffer back.
     fn recycle(&mut self, buffer: Buffer);
 
-    /// Packets that this host has dropped by itself on their way out, so far, as far as it tells;
-    /// where this has changed, some were. Cheap enough for every probe that ran out of time.
+    /// Packets that this host has dropped by itself so far, as far as it tells: on their way out, or
+    /// in queues of ours. Where this has changed, some were. Cheap enough for every probe that ran out of time.
     fn dropped(&mut self) -> u64;
+}
+
+/// A world whose [`Io::wait`] can be ended by a file of somebody else's.
+pub trait Watch {
+    /// The next wait also ends when `fd` can be read, or has an error to tell; once at least, if it
+    /// is not asked for again. `fd` must stay open as long as this world.
+    fn watch(&mut self, fd: BorrowedFd<'_>);
 }
 
 #[cfg(test)]

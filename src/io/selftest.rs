@@ -55,7 +55,7 @@ fn listener() -> Option<(socket2::Socket, SocketAddr)> {
 }
 
 const fn connect(token: Token, address: SocketAddr) -> Op<'static> {
-    Op::Connect { token, address, socket: Socket { ipv6: false, hold_ack: true } }
+    Op::Connect { token, address, socket: Socket { ipv6: false, hold_ack: true, raw: false } }
 }
 
 /// Submits one operation and waits for the completion of `kind`.

@@ -61,7 +61,7 @@ impl<I: Io> Worker<I> {
             return None;
         }
         // Who waits although slots are free waits for the CPU, and is next.
-        let all = self.slots.is_full();
+        let all = self.slots.is_full(false) || self.slots.is_full(true);
         if !all && self.schedule.peek_aside().is_none() {
             return None;
         }

@@ -133,7 +133,7 @@ impl<I: Io> Worker<I> {
             look: None,
             shard: Shard::new(1, 0),
             schedule: Schedule::new(now),
-            slots: Slots::new(capacity, options.rounds.is_some()),
+            slots: Slots::new(capacity, io.raw_capacity(), options.rounds.is_some()),
             deadlines,
             pace: Pace::new(options, now),
             next_batch: now,

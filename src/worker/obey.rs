@@ -131,7 +131,7 @@ impl<I: Io> Worker<I> {
 
     fn stop(&mut self) {
         self.stop_by = Some(self.now + STOP_GRACE);
-        for index in 0..self.slots.made() {
+        for index in self.slots.made() {
             if let State::Running(run) = &self.slots[index].state {
                 let recipe = Rc::clone(&run.recipe);
                 self.deadlines.remove(index);

@@ -3,7 +3,7 @@
 use super::Worker;
 use super::drops::Drops;
 use super::slots::{Run, State};
-use crate::check::{Action, Event};
+use crate::check::{Action, Check, Event};
 use crate::io::{Completion, Done, Io, Kind, Op, Socket};
 use crate::outcome::{Cause, Code, Outcome};
 use crate::recipe::{Close, Handshake, Recipe};
@@ -23,10 +23,12 @@ impl<I: Io> Worker<I> {
     pub(super) fn start(&mut self, due: Due, failing: bool, now: Instant) {
         let Some(recipe) = self.recipe(due.target) else { return };
         let address = recipe.endpoint(self.shard.endpoint(due.target)).socket_addr();
-        let socket = Socket { ipv6: address.is_ipv6(), hold_ack: holds_ack(&recipe) };
+        let (ipv6, raw) = (address.is_ipv6(), is_raw(&recipe));
+        let socket = Socket { ipv6, hold_ack: !raw && holds_ack(&recipe), raw };
         let Some(index) = self.slots.acquire(socket, failing) else { return };
         self.stats.start(now.since(self.schedule.instant(due.tick)));
         let deadline = self.run_tick(now + recipe.timeout) + 1;
+        self.deadlines.grow(self.slots.indices());
         self.deadlines.insert(index, deadline);
         let slot = &mut self.slots[index];
         slot.probe.restart(&recipe.check);
@@ -206,6 +208,11 @@ fn excused(
 /// Whether the handshake's last ACK may be held back (DESIGN 3.5).
 fn holds_ack(recipe: &Recipe) -> bool {
     recipe.handshake == Handshake::Half && recipe.check.speaks_first()
+}
+
+/// Whether its probes need no socket.
+pub(super) fn is_raw(recipe: &Recipe) -> bool {
+    recipe.handshake == Handshake::Raw && recipe.check == Check::Tcp
 }
 
 fn elapsed_us(from: Instant, to: Instant) -> u32 {

@@ -8,6 +8,9 @@
 //! A probe that fails mostly holds its slot for a whole timeout, one that passes for a round trip.
 //! So that a dead group never takes all slots, probes of targets that failed last may hold all but
 //! one in [`RESERVED`]; those are enough for many that answer, and cost a blackout little.
+//!
+//! Raw slots have no socket. Their indices follow those of the others, and they are many, made as
+//! they are needed; a dead group may have as many of them as it likes.
 
 use crate::check::Probe;
 use crate::io::{Kind, Socket, Token};
@@ -103,30 +106,45 @@ impl Slot {
 #[derive(Debug)]
 pub(super) struct Slots {
     slots: Vec<Slot>,
+    /// From index `capacity` on.
+    raw: Vec<Slot>,
     free: [Vec<u32>; Socket::SORTS],
     capacity: u32,
+    raw_capacity: u32,
+    /// Without the raw ones.
     in_use: u32,
+    raw_in_use: u32,
     failing: u32,
     failing_max: u32,
     stuck: u32,
 }
 
 impl Slots {
-    /// A pool of `capacity` slots, made as they are first needed. Where `all`, failing targets may
-    /// take them all.
+    /// A pool of `capacity` slots for sockets and `raw_capacity` without, made as they are first
+    /// needed. Where `all`, failing targets may take them all.
     #[must_use]
-    pub(super) fn new(capacity: u32, all: bool) -> Self {
+    pub(super) fn new(capacity: u32, raw_capacity: u32, all: bool) -> Self {
         let reserved = if all { 0 } else { capacity.div_ceil(RESERVED) };
         // A single slot is for everybody.
         let failing_max = (capacity - reserved).max(capacity.min(1));
-        let (slots, free) = (Vec::new(), Default::default());
-        Self { slots, free, capacity, in_use: 0, failing: 0, failing_max, stuck: 0 }
+        Self {
+            slots: Vec::new(),
+            raw: Vec::new(),
+            free: Default::default(),
+            capacity,
+            raw_capacity,
+            in_use: 0,
+            raw_in_use: 0,
+            failing: 0,
+            failing_max,
+            stuck: 0,
+        }
     }
 
     /// Slots in use.
     #[must_use]
     pub(super) const fn in_use(&self) -> u32 {
-        self.in_use
+        self.in_use + self.raw_in_use
     }
 
     /// Slots whose operations were cancelled long ago, and have not come back.
@@ -137,74 +155,102 @@ impl Slots {
 
     /// Notes that the operations of a slot do not come back.
     pub(super) fn note_stuck(&mut self, index: u32) {
-        let slot = &mut self.slots[index as usize];
-        self.stuck += u32::from(!std::mem::replace(&mut slot.stuck, true));
+        let slot = &mut self[index];
+        let before = std::mem::replace(&mut slot.stuck, true);
+        self.stuck += u32::from(!before);
     }
 
-    /// Slots in all.
+    /// Slots in all; the raw ones count where any was needed.
     #[must_use]
     pub(super) const fn capacity(&self) -> u32 {
-        self.capacity
+        if self.raw.is_empty() { self.capacity } else { self.capacity + self.raw_capacity }
     }
 
-    /// Whether every slot is in use.
+    /// Whether every slot is in use, of those for sockets or of the raw ones.
     #[must_use]
-    pub(super) const fn is_full(&self) -> bool {
-        self.in_use == self.capacity
+    pub(super) const fn is_full(&self, raw: bool) -> bool {
+        if raw {
+            // Where there are none, nobody waits for one.
+            self.raw_in_use == self.raw_capacity && self.raw_capacity > 0
+        } else {
+            self.in_use == self.capacity
+        }
     }
 
     /// Whether targets that failed last may take no further slot.
     #[must_use]
     pub(super) const fn is_full_for_failing(&self) -> bool {
-        self.failing >= self.failing_max || self.is_full()
+        self.failing >= self.failing_max || self.is_full(false)
     }
 
-    /// Slots that exist; indices are below it.
+    /// Indices of the slots that exist.
+    pub(super) fn made(&self) -> impl Iterator<Item = u32> + use<> {
+        let raw = self.capacity..self.capacity + count(&self.raw);
+        (0..count(&self.slots)).chain(raw)
+    }
+
+    /// All indices are below it. It grows by leaps, where raw slots have been made.
     #[must_use]
-    pub(super) fn made(&self) -> u32 {
-        u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
+    pub(super) fn indices(&self) -> u32 {
+        self.capacity + u32::try_from(self.raw.capacity()).unwrap_or(u32::MAX)
     }
 
     /// Lends a slot to a probe: one whose socket is of the right sort, else a fresh one, else any.
-    /// `failing`: its target failed last.
+    /// To one without a socket, a raw slot. `failing`: its target failed last.
     pub(super) fn acquire(&mut self, socket: Socket, failing: bool) -> Option<u32> {
         let sort = socket.sort();
         let index = self.free[sort]
             .pop()
-            .or_else(|| self.make())
-            .or_else(|| self.free.iter_mut().find_map(Vec::pop))?;
-        let slot = &mut self.slots[index as usize];
+            .or_else(|| self.make(socket.raw))
+            .or_else(|| self.any(socket.raw))?;
+        let failing = failing && !socket.raw;
+        let slot = &mut self[index];
         debug_assert!(matches!(slot.state, State::Free) && slot.is_idle());
         slot.sort = u8::try_from(sort).unwrap_or(0);
         slot.generation = (slot.generation + 1) & ((1 << Token::GENERATION_BITS) - 1);
         slot.failing = failing;
         self.failing += u32::from(failing);
-        self.in_use += 1;
+        *self.count_of(index) += 1;
         Some(index)
     }
 
     /// Takes a slot back. No operation of it may be in flight.
     pub(super) fn release(&mut self, index: u32) {
-        let slot = &mut self.slots[index as usize];
+        let slot = &mut self[index];
         debug_assert!(slot.is_idle(), "a slot is free only when nothing is in flight");
         slot.state = State::Free;
-        self.free[usize::from(slot.sort)].push(index);
-        self.failing -= u32::from(slot.failing);
-        self.stuck -= u32::from(std::mem::take(&mut slot.stuck));
-        self.in_use -= 1;
+        let (sort, failing) = (usize::from(slot.sort), slot.failing);
+        let stuck = std::mem::take(&mut slot.stuck);
+        self.free[sort].push(index);
+        self.failing -= u32::from(failing);
+        self.stuck -= u32::from(stuck);
+        *self.count_of(index) -= 1;
     }
 
     /// The slot at `index`; none where a token names a slot that was never made.
     pub(super) fn get_mut(&mut self, index: u32) -> Option<&mut Slot> {
-        self.slots.get_mut(index as usize)
+        match index.checked_sub(self.capacity) {
+            None => self.slots.get_mut(index as usize),
+            Some(raw) => self.raw.get_mut(raw as usize),
+        }
     }
 
-    fn make(&mut self) -> Option<u32> {
-        let index = self.made();
-        if index == self.capacity {
+    /// How many are in use of those to which `index` belongs.
+    const fn count_of(&mut self, index: u32) -> &mut u32 {
+        if index < self.capacity { &mut self.in_use } else { &mut self.raw_in_use }
+    }
+
+    fn make(&mut self, raw: bool) -> Option<u32> {
+        let (slots, first, most) = if raw {
+            (&mut self.raw, self.capacity, self.raw_capacity)
+        } else {
+            (&mut self.slots, 0, self.capacity)
+        };
+        let made = count(slots);
+        if made == most {
             return None;
         }
-        self.slots.push(Slot {
+        slots.push(Slot {
             state: State::Free,
             probe: Probe::default(),
             generation: 0,
@@ -213,7 +259,12 @@ impl Slots {
             failing: false,
             stuck: false,
         });
-        Some(index)
+        Some(first + made)
+    }
+
+    /// A free slot with a socket of another sort, to be replaced.
+    fn any(&mut self, raw: bool) -> Option<u32> {
+        if raw { None } else { self.free[..Socket::RAW].iter_mut().find_map(Vec::pop) }
     }
 }
 
@@ -221,26 +272,38 @@ impl std::ops::Index<u32> for Slots {
     type Output = Slot;
 
     fn index(&self, index: u32) -> &Slot {
-        &self.slots[index as usize]
+        match index.checked_sub(self.capacity) {
+            None => &self.slots[index as usize],
+            Some(raw) => &self.raw[raw as usize],
+        }
     }
 }
 
 impl std::ops::IndexMut<u32> for Slots {
     fn index_mut(&mut self, index: u32) -> &mut Slot {
-        &mut self.slots[index as usize]
+        match index.checked_sub(self.capacity) {
+            None => &mut self.slots[index as usize],
+            Some(raw) => &mut self.raw[raw as usize],
+        }
     }
+}
+
+/// How many slots there are in a list; below 2^32, as its capacity says.
+fn count(slots: &[Slot]) -> u32 {
+    u32::try_from(slots.len()).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const V4: Socket = Socket { ipv6: false, hold_ack: true };
-    const V6: Socket = Socket { ipv6: true, hold_ack: true };
+    const V4: Socket = Socket { ipv6: false, hold_ack: true, raw: false };
+    const V6: Socket = Socket { ipv6: true, hold_ack: true, raw: false };
+    const RAW: Socket = Socket { ipv6: false, hold_ack: false, raw: true };
 
     #[test]
     fn slots_are_lent_by_sort_then_fresh_then_any() {
-        let mut slots = Slots::new(2, false);
+        let mut slots = Slots::new(2, 0, false);
         let a = slots.acquire(V4, false).unwrap();
         slots.release(a);
         assert_eq!(slots.acquire(V4, false), Some(a), "warm");
@@ -249,7 +312,7 @@ mod tests {
         assert_ne!(a, b, "fresh before a socket of another sort is given up");
         assert_eq!(slots.acquire(V6, false), Some(a), "any");
         assert_eq!(slots.acquire(V6, false), None);
-        assert!(slots.is_full());
+        assert!(slots.is_full(false));
     }
 
     #[test]
@@ -263,7 +326,7 @@ mod tests {
             (4_096, false, 3_840),
             (16, true, 16),
         ] {
-            let mut slots = Slots::new(capacity, all);
+            let mut slots = Slots::new(capacity, 0, all);
             let mut taken = Vec::new();
             while !slots.is_full_for_failing() {
                 taken.push(slots.acquire(V4, true).unwrap());
@@ -272,7 +335,7 @@ mod tests {
             while let Some(other) = slots.acquire(V4, false) {
                 taken.push(other);
             }
-            assert!(slots.is_full() && taken.len() == capacity as usize);
+            assert!(slots.is_full(false) && taken.len() == capacity as usize);
             for slot in taken.into_iter().rev() {
                 assert_eq!(slots.is_full_for_failing(), slots.failing as usize == expected);
                 slots.release(slot);
@@ -282,8 +345,27 @@ mod tests {
     }
 
     #[test]
+    fn probes_with_and_without_a_socket_take_nothing_from_each_other() {
+        let mut slots = Slots::new(2, 2, false);
+        assert_eq!(slots.capacity(), 2, "nobody asked for a raw slot");
+        let raw = [slots.acquire(RAW, true), slots.acquire(RAW, true)];
+        assert_eq!((raw, slots.acquire(RAW, true)), ([Some(2), Some(3)], None));
+        assert!(slots.is_full(true) && !slots.is_full(false) && !slots.is_full_for_failing());
+        let socket = slots.acquire(V4, false).unwrap();
+        assert_eq!((socket, slots.in_use(), slots.capacity()), (0, 3, 4));
+        assert!(slots.indices() >= 4);
+        slots.release(2);
+        slots.release(socket);
+        assert_eq!(slots.acquire(V6, false), Some(1), "fresh");
+        assert_eq!(slots.acquire(V6, false), Some(0), "of another sort, but never a raw one");
+        assert_eq!(slots.acquire(V6, false), None);
+        assert_eq!(slots.acquire(RAW, false), Some(2));
+        assert_eq!(slots.made().collect::<Vec<_>>(), [0, 1, 2, 3]);
+    }
+
+    #[test]
     fn a_completion_of_an_earlier_probe_is_recognised() {
-        let mut slots = Slots::new(1, false);
+        let mut slots = Slots::new(1, 0, false);
         let index = slots.acquire(V4, false).unwrap();
         let old = slots[index].submit(index, Kind::Connect);
         assert!(!slots[index].is_idle());

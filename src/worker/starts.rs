@@ -7,6 +7,7 @@
 //! slots for a whole timeout makes itself wait, and nobody else.
 
 use super::Worker;
+use super::probes::is_raw;
 use crate::io::Io;
 use crate::limits::{BATCH_DELAY, STARTS_PER_TURN, STARTS_PER_TURN_BUSY};
 use crate::schedule::Due;
@@ -60,10 +61,18 @@ pub(super) enum Blocked {
 /// Who starts next.
 #[derive(Clone, Copy, Debug)]
 enum Next {
-    /// The first of those that are ready; true where it failed last.
+    /// The first of those that are ready; true where it failed last, and will hold a socket.
     Ready(Due, bool),
     /// The first of those aside.
     Aside(Due),
+}
+
+impl Next {
+    const fn target(&self) -> u32 {
+        match self {
+            Self::Ready(due, _) | Self::Aside(due) => due.target,
+        }
+    }
 }
 
 impl<I: Io> Worker<I> {
@@ -84,7 +93,7 @@ impl<I: Io> Worker<I> {
         let room = self.burst.0.min(self.io.room());
         let (mut budget, mut aside) = (room, ASIDE_PER_TURN);
         while let Some(next) = self.next_start() {
-            if self.slots.is_full() {
+            if self.slots.is_full(self.is_raw(next.target())) {
                 return Blocked::ForCompletions;
             }
             if budget == 0 || aside == 0 {
@@ -126,8 +135,15 @@ impl<I: Io> Worker<I> {
         match aside {
             Some(aside) if aside.tick <= ready.tick => Some(Next::Aside(aside)),
             Some(_) | None => {
-                Some(Next::Ready(ready, self.shard.health(ready.target).is_failing()))
+                let holds_a_socket = !self.is_raw(ready.target);
+                let failing = self.shard.health(ready.target).is_failing();
+                Some(Next::Ready(ready, failing && holds_a_socket))
             }
         }
+    }
+
+    /// Whether probes of a target need no socket: then it does not matter who has how many.
+    fn is_raw(&self, target: u32) -> bool {
+        self.recipes.of(self.shard.group(target)).is_some_and(|recipe| is_raw(recipe))
     }
 }

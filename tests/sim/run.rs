@@ -162,6 +162,7 @@ pub(crate) fn world(scenario: &Scenario) -> Sim {
         network.add(target.address, Peer { behaviour: target.behaviour.clone(), round_trip });
     }
     let mut sim = Sim::new(scenario.seed, scenario.capacity, network)
+        .with_raw(scenario.capacity)
         .with_faults(scenario.faults.clone())
         .with_turn_cost(Duration::from_micros(5));
     sim.ledger_mut().keep_log();

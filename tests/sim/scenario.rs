@@ -199,7 +199,7 @@ fn recipe(asked: Asked, rng: &mut Rng) -> Recipe {
         },
         check: asked.check(),
         close: pick(&[Close::Reset, Close::Graceful], rng),
-        handshake: pick(&[Handshake::Half, Handshake::Full], rng),
+        handshake: pick(&[Handshake::Half, Handshake::Full, Handshake::Raw], rng),
     }
 }
 

@@ -18,6 +18,8 @@ use super::usage::at_least_one;
 use super::{Answer, Failure, units};
 use crate::engine::Plan;
 use crate::engine::oneshot::{Next, OneShot};
+use crate::engine::scan::may_scan;
+use crate::recipe::Handshake;
 use crate::report::Report;
 use crate::time::monotonic;
 use clap::ValueEnum;
@@ -72,12 +74,34 @@ pub enum ProbeBackend {
     Epoll,
 }
 
+/// How far the handshake of a TCP check goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProbeHandshake {
+    /// The last ACK is held back: the target's accept() does not see the probe. The default.
+    Half,
+    /// The handshake is completed.
+    Full,
+    /// As half, and without a socket: SYN out, SYN-ACK or RST in. Needs CAP_NET_RAW.
+    Raw,
+}
+
+impl From<ProbeHandshake> for Handshake {
+    fn from(given: ProbeHandshake) -> Self {
+        match given {
+            ProbeHandshake::Half => Self::Half,
+            ProbeHandshake::Full => Self::Full,
+            ProbeHandshake::Raw => Self::Raw,
+        }
+    }
+}
+
 /// Probe targets now: once, without a daemon.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   ringcheck probe 10.0.0.1:80 http://10.0.0.2:8080/healthz
   ringcheck probe 10.0.0.0/16:80 --timeout 1s --rate 20000
+  ringcheck probe 10.0.0.0/12:80 --timeout 2s --handshake raw
   ringcheck probe --targets list.txt --protocol http --path /healthz --format json
 
 A target is host:port, tcp://host:port, http://host:port/path, a CIDR range 10.0.0.0/16:80, or
@@ -105,6 +129,9 @@ pub struct ProbeArgs {
     /// HTTP statuses that pass, as 200,204,301-302; without it 200-399.
     #[arg(long, value_name = "M")]
     pub matcher: Option<String>,
+    /// How far the handshake of TCP targets goes; without it half.
+    #[arg(long, value_enum, value_name = "H")]
+    pub handshake: Option<ProbeHandshake>,
     /// How often each target is probed.
     #[arg(long, value_name = "N", default_value_t = 1)]
     #[arg(value_parser = at_least_one::<u32>)]
@@ -126,6 +153,9 @@ pub struct ProbeArgs {
 /// Runs the command.
 pub fn run(args: &ProbeArgs) -> Answer {
     let options = ProbeOptions::new(args)?;
+    if args.handshake == Some(ProbeHandshake::Raw) {
+        may_scan().map_err(Failure::engine)?;
+    }
     let plan = Plan::new(options.backend, options.workers, None).map_err(Failure::engine)?;
     let scope = Scope {
         format: options.format,

@@ -86,6 +86,7 @@ struct Builder {
     path: Option<String>,
     timeout: Option<Duration>,
     matcher: Option<Matcher>,
+    handshake: Option<Handshake>,
     targets: Targets,
     recipes: Vec<Recipe>,
     /// The number of each recipe: none is TCP, else path and Host header.
@@ -116,6 +117,7 @@ impl Builder {
             path: args.path.clone(),
             timeout: args.timeout.as_deref().map(timeout).transpose()?,
             matcher: args.matcher.as_deref().map(matcher).transpose()?,
+            handshake: args.handshake.map(Handshake::from),
             targets: Targets::default(),
             recipes: Vec::new(),
             numbers: HashMap::new(),
@@ -196,6 +198,7 @@ impl Builder {
                 None
             }
             Scheme::Http => {
+                self.refuse_handshake(text)?;
                 let path = path.or_else(|| self.path.clone()).unwrap_or_else(|| "/".to_owned());
                 Some((path, host))
             }
@@ -230,8 +233,16 @@ impl Builder {
             healthy_threshold: 1,
             unhealthy_threshold: 1,
             close: Close::default(),
-            handshake: Handshake::default(),
+            handshake: self.handshake.unwrap_or_default(),
         }
+    }
+
+    fn refuse_handshake(&self, text: &str) -> Result<(), Problem> {
+        if self.handshake.is_none() {
+            return Ok(());
+        }
+        let what = format!("--handshake has no meaning for HTTP target {}", quoted(text));
+        Err(Problem::new(what, "remove --handshake, or probe HTTP targets by themselves"))
     }
 
     fn refuse_http_settings(&self, text: &str) -> Result<(), Problem> {
@@ -400,7 +411,7 @@ mod tests {
     fn what_is_wrong_is_said_with_the_cure() {
         let see = "; see 'ringcheck probe --help'";
         let label = format!("{}:80", "x".repeat(64));
-        let cases: [(&[&str], &str); 11] = [
+        let cases: [(&[&str], &str); 12] = [
             (&[], "no targets; name some, as 10.0.0.1:80, or a file of them with --targets"),
             (&["10.0.0.1"], "target \"10.0.0.1\" has no port; write address:port, or give --port"),
             (
@@ -410,6 +421,10 @@ mod tests {
             (
                 &["10.0.0.1:1", "--matcher", "200"],
                 "--matcher has no meaning for TCP target \"10.0.0.1:1\"; remove --matcher, or add --protocol http",
+            ),
+            (
+                &["http://10.0.0.1", "--handshake", "raw"],
+                "--handshake has no meaning for HTTP target \"http://10.0.0.1\"; remove --handshake, or probe",
             ),
             (
                 &["http://a", "--path", "x"],

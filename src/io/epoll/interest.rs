@@ -10,6 +10,8 @@ use std::time::Duration;
 pub(super) const EVENTS: usize = 1_024;
 /// The key of the waker; slots have theirs below.
 pub(super) const WAKE: u64 = u64::MAX;
+/// The key of what is watched for others.
+pub(super) const WATCHED: u64 = u64::MAX - 1;
 
 /// An epoll with room for its events.
 #[derive(Debug)]

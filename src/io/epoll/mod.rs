@@ -16,18 +16,19 @@ mod socket;
 
 use super::drops::Drops;
 use super::{
-    Buffer, Completion, Io, IoError, Kind, Op, Socket, Token, Unsupported, Waker, selftest,
+    Buffer, Completion, Io, IoError, Kind, Op, Socket, Token, Unsupported, Waker, Watch, selftest,
 };
 use crate::limits::SQ_ENTRIES;
 use crate::time::{Instant, monotonic};
 use buffers::Buffers;
-use interest::{EVENTS, Interest, WAKE};
+use interest::{EVENTS, Interest, WAKE, WATCHED};
 use nix::errno::Errno;
 use nix::sys::epoll::EpollFlags;
 use nix::unistd::read;
 use slot::{Slot, Tried};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
 /// Completions that one [`Io::wait`] brings before it leaves the rest to the next.
@@ -45,6 +46,8 @@ pub struct Epoll {
     starved: VecDeque<u32>,
     drops: Drops,
     waker: Waker,
+    /// Files of others that are watched.
+    watched: Vec<RawFd>,
 }
 
 /// An operation to carry out; a send's bytes lie in its slot.
@@ -81,6 +84,7 @@ impl Epoll {
             starved: VecDeque::new(),
             drops: Drops::open(monotonic()),
             waker,
+            watched: Vec::new(),
         })
     }
 
@@ -194,13 +198,14 @@ impl Epoll {
         self.note(slot, tried, completions);
     }
 
-    /// Takes in the first `count` events; true where one of them is a wake-up.
+    /// Takes in the first `count` events; true where one of them is a wake-up, or of a watched file.
     fn take_events(&mut self, count: usize, completions: &mut Vec<Completion>) -> bool {
-        let mut woken = false;
+        let (mut woken, mut watched) = (false, false);
         for index in 0..count {
             let (key, flags) = self.interest.event(index);
             match u32::try_from(key) {
                 Ok(slot) => self.go_on(slot, flags, completions),
+                Err(_) if key == WATCHED => watched = true,
                 Err(_) => woken = true,
             }
         }
@@ -208,7 +213,7 @@ impl Epoll {
             // It is readable, so this does not block: nobody else reads it.
             let _ = read(self.waker.fd(), &mut [0; size_of::<u64>()]);
         }
-        woken
+        woken || watched
     }
 }
 
@@ -294,5 +299,17 @@ impl Io for Epoll {
 
     fn dropped(&mut self) -> u64 {
         self.drops.dropped(monotonic())
+    }
+}
+
+impl Watch for Epoll {
+    fn watch(&mut self, fd: BorrowedFd<'_>) {
+        // It is told of as long as it can be read, so once is enough. A file that cannot be watched
+        // is found readable when the wait ends by itself, a tenth of a second later at most.
+        if !self.watched.contains(&fd.as_raw_fd())
+            && self.interest.watch_readable(fd, WATCHED).is_ok()
+        {
+            self.watched.push(fd.as_raw_fd());
+        }
     }
 }

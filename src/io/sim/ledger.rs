@@ -138,7 +138,7 @@ mod tests {
                 at: Instant::from_millis(ms),
                 peer: 2,
                 slot: 0,
-                socket: Socket { ipv6: false, hold_ack: false },
+                socket: Socket { ipv6: false, hold_ack: false, raw: false },
                 fate: Fate::Peer(0),
                 stopped: Duration::ZERO,
             });

@@ -62,7 +62,9 @@ pub struct Sim {
     turn_cost: Duration,
     start_cost: Duration,
     stopped: Duration,
+    /// Those for sockets, then the raw ones.
     slots: Vec<Slot>,
+    capacity: u32,
     addresses: Vec<SocketAddr>,
     network: Network,
     faults: Faults,
@@ -97,6 +99,7 @@ impl Sim {
             start_cost: Duration::ZERO,
             stopped: Duration::ZERO,
             slots: (0..capacity).map(|_| Slot::default()).collect(),
+            capacity,
             addresses: vec![unknown; capacity as usize],
             network,
             faults: Faults::none(),
@@ -117,6 +120,15 @@ impl Sim {
     #[must_use]
     pub fn with_faults(mut self, faults: Faults) -> Self {
         self.set_faults(faults);
+        self
+    }
+
+    /// The same world, with raw slots besides.
+    #[must_use]
+    pub fn with_raw(mut self, slots: u32) -> Self {
+        let all = (self.capacity + slots) as usize;
+        self.slots.resize_with(all, Slot::default);
+        self.addresses.resize(all, SocketAddr::from(([0, 0, 0, 0], 0)));
         self
     }
 
@@ -182,7 +194,8 @@ impl Sim {
     /// Sockets that exist.
     #[must_use]
     pub fn sockets(&self) -> usize {
-        self.slots.iter().filter(|slot| slot.socket.is_some()).count()
+        let has_socket = |slot: &&Slot| slot.socket.is_some_and(|socket| !socket.raw);
+        self.slots.iter().filter(has_socket).count()
     }
 
     /// Checks that a worker without probes has left nothing behind.
@@ -230,6 +243,9 @@ impl Sim {
         if address.is_ipv6() != socket.ipv6 {
             self.violated(slot, "Connect with a socket of the other family");
         }
+        if socket.raw != (slot >= self.capacity) {
+            self.violated(slot, "a socket in a raw slot, or none in another");
+        }
         let Some(peer) = self.network.find(address) else {
             self.violated(slot, "Connect to an address that no target has");
         };
@@ -253,6 +269,9 @@ impl Sim {
         let slot = token.slot;
         if bytes.is_empty() {
             self.violated(slot, "Send without bytes");
+        }
+        if slot >= self.capacity {
+            self.violated(slot, "Send in a raw slot");
         }
         let serial = self.check(slot, |place| place.exchange(token, Kind::Send));
         if let Some(look) = &mut self.on_request {
@@ -281,7 +300,11 @@ impl Io for Sim {
     }
 
     fn capacity(&self) -> u32 {
-        u32::try_from(self.slots.len()).expect("made from a u32")
+        self.capacity
+    }
+
+    fn raw_capacity(&self) -> u32 {
+        u32::try_from(self.slots.len()).expect("made from a u32") - self.capacity
     }
 
     fn room(&self) -> usize {

@@ -8,7 +8,7 @@ use crate::io::Done;
 use nix::errno::Errno;
 
 const PEER: ([u8; 4], u16) = ([10, 0, 0, 1], 80);
-const SOCKET: Socket = Socket { ipv6: false, hold_ack: false };
+const SOCKET: Socket = Socket { ipv6: false, hold_ack: false, raw: false };
 
 /// A world with one peer, and a checker that runs one exchange on slot 0.
 struct World {
@@ -456,7 +456,8 @@ mod contract {
     #[should_panic(expected = "of the other family")]
     fn a_socket_of_the_other_family() {
         let mut world = World::new(Behaviour::stall());
-        let (token, socket) = (world.token(Kind::Connect), Socket { ipv6: true, hold_ack: false });
+        let (token, socket) =
+            (world.token(Kind::Connect), Socket { ipv6: true, hold_ack: false, raw: false });
         world.sim.submit(Op::Connect { token, address: PEER.into(), socket });
     }
 

@@ -26,7 +26,8 @@ mod setup;
 
 use super::drops::Drops;
 use super::{
-    Buffer, Completion, Done, Io, IoError, Kind, Op, Socket, Token, Unsupported, Waker, selftest,
+    Buffer, Completion, Done, Io, IoError, Kind, Op, Socket, Token, Unsupported, Waker, Watch,
+    selftest,
 };
 use crate::limits::SQ_ENTRIES;
 use crate::time::{Instant, monotonic};
@@ -38,7 +39,7 @@ use nix::libc;
 use std::collections::VecDeque;
 use std::mem::ManuallyDrop;
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
 /// Completions that one enter is asked for at most; also how much deferred work it then runs.
@@ -74,6 +75,7 @@ mod tag {
     pub(super) const DISCONNECT: u8 = 0xF2;
     pub(super) const CLOSE: u8 = 0xF3;
     pub(super) const CANCEL: u8 = 0xF4;
+    pub(super) const WATCH: u8 = 0xFE;
     pub(super) const WAKE: u8 = 0xFF;
 }
 
@@ -95,6 +97,8 @@ pub struct Uring {
     enter_flags: u32,
     waker: Waker,
     drops: Drops,
+    /// Files of others whose readiness ends a wait, and whether the kernel watches each just now.
+    watched: Vec<(RawFd, bool)>,
 }
 
 /// The socket of one slot.
@@ -131,6 +135,7 @@ impl Uring {
             waker: Waker::new()
                 .map_err(|errno| Unsupported::new("cannot create an eventfd", errno))?,
             drops: Drops::open(monotonic()),
+            watched: Vec::new(),
         };
         uring.arm_wake();
         Ok(uring)
@@ -378,6 +383,8 @@ impl Uring {
             // The socket would not let go of its connection, or lacks an option: a fresh one next
             // time.
             tag::DISCONNECT | tag::OPTION => self.sockets[slot as usize].sort = None,
+            // What can be read is read by who asked to watch, who then asks again.
+            tag::WATCH => self.watched[slot as usize].1 = false,
             // A cancel finds nothing where the operation had just completed; a close finds nothing
             // where the socket could not be created.
             tag::CANCEL | tag::CLOSE => {}
@@ -471,6 +478,21 @@ impl Io for Uring {
 
     fn dropped(&mut self) -> u64 {
         self.drops.dropped(monotonic())
+    }
+}
+
+impl Watch for Uring {
+    fn watch(&mut self, fd: BorrowedFd<'_>) {
+        let fd = fd.as_raw_fd();
+        let place = self.watched.iter().position(|watched| watched.0 == fd);
+        let place = place.unwrap_or_else(|| {
+            self.watched.push((fd, false));
+            self.watched.len() - 1
+        });
+        if !std::mem::replace(&mut self.watched[place].1, true) {
+            let poll = opcode::PollAdd::new(Fd(fd), libc::POLLIN as u32).build();
+            self.push(poll.user_data((place as u64) << 32 | u64::from(tag::WATCH)));
+        }
     }
 }
 

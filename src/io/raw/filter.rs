@@ -1,0 +1,40 @@
+//! The classic BPF program of the sockets that hear answers: SYN-ACK and RST to our ports, nothing
+//! else. It runs in the kernel on every TCP packet that this host takes in, before the packet takes
+//! room in the socket's queue.
+
+use super::packet::ANSWER_BYTES;
+use socket2::SockFilter;
+
+const LOAD_HALF_X: u16 = 0x48; // BPF_LD | BPF_H | BPF_IND
+const LOAD_BYTE_X: u16 = 0x50; // BPF_LD | BPF_B | BPF_IND
+const LOAD_X: u16 = 0x01; // BPF_LDX | BPF_W | BPF_IMM
+const LOAD_X_HEADER_LENGTH: u16 = 0xB1; // BPF_LDX | BPF_B | BPF_MSH
+const AND: u16 = 0x54; // BPF_ALU | BPF_AND | BPF_K
+const IF_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
+const RETURN: u16 = 0x06; // BPF_RET | BPF_K
+
+const DROP: u32 = 0;
+
+/// The program for `ports` of ours, 200 at most. An IPv6 socket sees a packet from TCP's header on.
+pub(super) fn answers(ports: &[u16], ipv6: bool) -> Vec<SockFilter> {
+    let op = |code, operand| SockFilter::new(code, 0, 0, operand);
+    let skip_if = |operand, yes, no| SockFilter::new(IF_EQUAL, yes, no, operand);
+    let mut program = vec![
+        if ipv6 { op(LOAD_X, 0) } else { op(LOAD_X_HEADER_LENGTH, 0) },
+        op(LOAD_BYTE_X, 13), // flags
+        op(AND, 0x16),       // of SYN, RST, ACK
+        skip_if(0x12, 3, 0), // SYN-ACK
+        skip_if(0x14, 2, 0), // RST that acknowledges
+        skip_if(0x16, 1, 0),
+        op(RETURN, DROP),
+        op(LOAD_HALF_X, 2), // destination port
+    ];
+    for (place, &port) in ports.iter().enumerate() {
+        // Over the ports that are left, and the drop behind them.
+        let ahead = u8::try_from(ports.len() - place).unwrap_or(u8::MAX);
+        program.push(skip_if(u32::from(port), ahead, 0));
+    }
+    program.push(op(RETURN, DROP));
+    program.push(op(RETURN, ANSWER_BYTES as u32));
+    program
+}
