@@ -60,7 +60,8 @@ static ALLOCATOR: Counting = Counting;
 /// Targets of each recipe.
 const TARGETS: u32 = 64;
 
-/// Both checks, with both ways to close, and one without sockets. The timeout is short, so that some probes are cancelled.
+/// Both checks, with both ways to close, and one without sockets. The timeout is short, so that
+/// some probes are cancelled.
 fn recipes() -> Vec<Recipe> {
     let http = http::Check::new("/", None, "200".parse().unwrap());
     let checks = [Check::Tcp, Check::Http(http)];

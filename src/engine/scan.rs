@@ -1,7 +1,7 @@
 //! Groups that ask for `handshake = "raw"`, and whether this process may do it.
 //!
-//! Asked before a group is taken in, at the start, at a reload and at an edit, so that nobody has to
-//! learn it from a thousand targets that are unavailable.
+//! Asked before a group is taken in, at the start, at a reload and at an edit, so that nobody has
+//! to learn it from a thousand targets that are unavailable.
 
 pub use crate::io::raw::{CannotScan, may_scan};
 

@@ -244,8 +244,9 @@ pub trait Io {
     /// Gives a buffer back.
     fn recycle(&mut self, buffer: Buffer);
 
-    /// Packets that this host has dropped by itself so far, as far as it tells: on their way out, or
-    /// in queues of ours. Where this has changed, some were. Cheap enough for every probe that ran out of time.
+    /// Packets that this host has dropped by itself so far, as far as it tells: on their way out,
+    /// or in queues of ours. Where this has changed, some were. Cheap enough for every probe that
+    /// ran out of time.
     fn dropped(&mut self) -> u64;
 }
 

@@ -198,7 +198,8 @@ impl Epoll {
         self.note(slot, tried, completions);
     }
 
-    /// Takes in the first `count` events; true where one of them is a wake-up, or of a watched file.
+    /// Takes in the first `count` events; true where one of them is a wake-up, or
+    /// of a watched file.
     fn take_events(&mut self, count: usize, completions: &mut Vec<Completion>) -> bool {
         let (mut woken, mut watched) = (false, false);
         for index in 0..count {

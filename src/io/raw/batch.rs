@@ -1,8 +1,8 @@
 //! Many packets with one system call: sendmmsg(2) and recvmmsg(2).
 //!
 //! `unsafe` of this folder is here, and in one connect. What it must uphold: the arrays of headers
-//! that the kernel is handed point into boxes of this file, which live and stay where they are until
-//! the call returns; both calls do not wait.
+//! that the kernel is handed point into boxes of this file, which live and stay where they are
+//! until the call returns; both calls do not wait.
 
 use super::packet::{ANSWER_BYTES, SYN_BYTES_MAX, write_syn};
 use nix::errno::Errno;

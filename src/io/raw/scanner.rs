@@ -5,8 +5,8 @@
 //! address and a count: forty bytes, and no file.
 //!
 //! Invariants: each connect brings exactly one completion, by an answer, an error or its cancel; a
-//! slot's flight says whether it is still to come. Whatever comes in is believed only where address,
-//! port and sequence number are those of a probe in flight.
+//! slot's flight says whether it is still to come. Whatever comes in is believed only where
+//! address, port and sequence number are those of a probe in flight.
 
 use super::batch::{BATCH, Inbox, Outbox};
 use super::packet::{self, ANSWER_BYTES, Answer};

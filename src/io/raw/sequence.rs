@@ -3,8 +3,8 @@
 //! A target acknowledges the sequence number of our SYN, so an answer names its slot by itself: no
 //! table of connections is searched. The number is slot and probe count, 32 bits together, sent
 //! through a permutation that only this worker knows: a Feistel network of four rounds (Luby and
-//! Rackoff, SIAM J. Comput. 17, 1988) whose round function is SipHash under a random key. A stranger
-//! who does not see our SYN must guess one number of 2^32, as with any TCP.
+//! Rackoff, SIAM J. Comput. 17, 1988) whose round function is SipHash under a random key. A
+//! stranger who does not see our SYN must guess one number of 2^32, as with any TCP.
 
 use std::hash::{BuildHasher, RandomState};
 

@@ -1,8 +1,8 @@
 //! The raw sockets of one address family, and the ports that answers come to.
 //!
 //! Two sockets: one sends and hears nothing (`IPPROTO_RAW`), one hears and sends nothing. An ICMP
-//! error is told to the hearing one, and its next system call would fail by it; a batch of SYNs must
-//! not fail by the error of another probe.
+//! error is told to the hearing one, and its next system call would fail by it; a batch of SYNs
+//! must not fail by the error of another probe.
 //!
 //! Raw sockets rather than a packet socket to hear: they stand where TCP stands, behind the
 //! firewall, address translation and IPsec of this host, so that both handshakes come to the same.
