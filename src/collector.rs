@@ -9,6 +9,7 @@
 //! a report of a new target always finds its home; one of a target that is gone finds none, and is
 //! dropped.
 
+mod diary;
 mod tally;
 
 use crate::health::{Observed, Transition};
@@ -16,10 +17,12 @@ use crate::registry::{Group, Registry};
 use crate::report::{Batch, Report, TargetId};
 use crate::table::{
     Event, GroupSets, Reading, StateTable, StatsView, Verdict, View, WorkerView, shown_state,
+    troubles,
 };
 use crate::time::{Instant, monotonic};
 use crate::wall::Moment;
 use crossbeam_channel::{Receiver, Sender, never, select};
+use diary::Diary;
 use std::sync::Arc;
 use std::time::Duration;
 use tally::Tally;
@@ -65,6 +68,7 @@ pub struct Collector {
     /// By worker.
     tallies: Vec<Tally>,
     heard: Vec<Heard>,
+    diary: Diary,
     published: Instant,
 }
 
@@ -85,6 +89,7 @@ impl Collector {
             names: Vec::new(),
             tallies: (0..workers).map(|_| Tally::new(now)).collect(),
             heard: vec![Heard { at: now, revision: 0 }; workers],
+            diary: Diary::default(),
             published: now,
         };
         collector.publish(now);
@@ -312,6 +317,7 @@ impl Collector {
         let workers = figures.into_iter().zip(&self.heard);
         let workers = workers.map(|(figures, heard)| WorkerView { figures, seen: heard.at });
         let stats = StatsView { at: now, total, workers: workers.collect() };
+        self.diary.tell(&troubles(&stats, now), now);
         self.table.publish_stats(Arc::new(stats));
         self.published = now;
     }

@@ -129,8 +129,11 @@ pub const PAGE_TARGETS_DEFAULT: usize = 100;
 /// A worker that sees its wait end this much later than asked has overslept: the time lost is
 /// given back to the deadlines of the probes in flight (DESIGN 5.5).
 pub const OVERSLEPT: Duration = Duration::from_millis(10);
-/// Lateness (p99 of the last minute) above which the engine calls itself overloaded.
+/// Lateness (p99 of the last ten to twenty seconds) above which the engine calls itself overloaded.
 pub const OVERLOADED_LATENESS: Duration = Duration::from_millis(1_000);
+/// Time that a worker was not run, of the last ten to twenty seconds, above which that is told as a
+/// trouble of the host.
+pub const LOST_TIME_TOLD: Duration = Duration::from_millis(1_000);
 /// Longest sleep of a worker, so that it notices a command even if a wake-up were lost.
 pub const SLEEP_MAX: Duration = Duration::from_millis(100);
 /// Longest time that a stop waits for operations in flight.

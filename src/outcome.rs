@@ -5,6 +5,10 @@
 //! sentence, AWS's reason and Alibaba's reason code; API, log, metrics and shell all print from it.
 //! A local fault is the checker's own failure and never counts against a target.
 
+mod fault;
+
+pub use fault::{FAULTS, Fault, FaultCounts};
+
 use nix::errno::Errno;
 use std::borrow::Cow;
 

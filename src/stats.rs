@@ -1,7 +1,7 @@
 //! The figures of one worker: counters and histograms, sent to the collector once a second and
 //! merged there, so that no probe takes a lock and no reader stops a worker.
 
-use crate::outcome::Class;
+use crate::outcome::{Class, FaultCounts, Outcome};
 use hdrhistogram::Histogram;
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ pub struct Stats {
     pub failed: u64,
     /// Probes that came to a local fault.
     pub local_faults: u64,
+    /// The same by cause, by place in [`crate::outcome::FAULTS`].
+    pub faults: FaultCounts,
     /// Starts that fell into a running probe and were left out.
     pub skipped: u64,
     /// Reports merged into a newer one of the same target because the collector was behind.
@@ -25,6 +27,8 @@ pub struct Stats {
     pub turns: u64,
     /// Time that the worker lost by not being run, in microseconds.
     pub lost_us: u64,
+    /// Longest time from the end of one wait to the next turn, in microseconds.
+    pub turn_max_us: u64,
     /// Start of a probe minus the time it was due, in microseconds.
     pub lateness_us: Histogram<u32>,
     /// Duration of passed probes, in microseconds.
@@ -57,10 +61,12 @@ impl Default for Stats {
             passed: 0,
             failed: 0,
             local_faults: 0,
+            faults: FaultCounts::default(),
             skipped: 0,
             merged: 0,
             turns: 0,
             lost_us: 0,
+            turn_max_us: 0,
             lateness_us: histogram(),
             latency_us: histogram(),
             in_flight: 0,
@@ -80,14 +86,17 @@ impl Stats {
     }
 
     /// Counts one finished probe that took `total`.
-    pub fn finish(&mut self, class: Class, total: Duration) {
-        match class {
+    pub fn finish(&mut self, outcome: Outcome, total: Duration) {
+        match outcome.class() {
             Class::Pass => {
                 self.passed += 1;
                 self.latency_us.saturating_record(micros(total));
             }
             Class::Fail => self.failed += 1,
             Class::LocalFault => self.local_faults += 1,
+        }
+        if let Some(fault) = outcome.fault() {
+            self.faults[fault] += 1;
         }
     }
 
@@ -101,6 +110,10 @@ impl Stats {
         self.merged += other.merged;
         self.turns += other.turns;
         self.lost_us += other.lost_us;
+        self.turn_max_us = self.turn_max_us.max(other.turn_max_us);
+        for (count, more) in self.faults.iter_mut().zip(other.faults) {
+            *count += more;
+        }
         // Both histograms have the same bounds, so nothing can fall outside.
         self.lateness_us.add(&other.lateness_us).expect("equal bounds");
         self.latency_us.add(&other.latency_us).expect("equal bounds");
@@ -124,9 +137,11 @@ impl Stats {
             &mut self.merged,
             &mut self.turns,
             &mut self.lost_us,
+            &mut self.turn_max_us,
         ] {
             *counter = 0;
         }
+        self.faults = FaultCounts::default();
     }
 }
 

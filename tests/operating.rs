@@ -2,7 +2,7 @@
 //! `outcome::TABLE`, refusals are worded as the sources word them, commands exist.
 
 use ringcheck::config;
-use ringcheck::outcome::TABLE;
+use ringcheck::outcome::{FAULTS, TABLE};
 use std::path::Path;
 use std::process::Command;
 
@@ -27,6 +27,23 @@ fn the_codes_are_those_of_the_table() {
         assert_eq!(cells[..5], expected);
         assert!(!cells[5].is_empty(), "{} says nothing to whoever is on call", row.name);
     }
+}
+
+#[test]
+fn local_faults_are_those_of_the_table_with_their_cures() {
+    let listed: Vec<_> = rows().collect();
+    for fault in &FAULTS {
+        let row = [fault.name, fault.what, fault.cure];
+        assert!(listed.iter().any(|cells| **cells == row), "{} is not in the table", fault.name);
+    }
+    let source = include_str!("../src/table/trouble.rs");
+    let codes = source.split("code: \"").skip(1).filter_map(|rest| rest.split('"').next());
+    let mut found = 0;
+    for code in codes {
+        assert!(listed.iter().any(|cells| cells[0] == code), "{code} is not in the table");
+        found += 1;
+    }
+    assert!(found >= 6, "only {found} were found");
 }
 
 /// The fixed parts of the quoted refusals stand in the sources that print them.

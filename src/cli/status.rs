@@ -27,8 +27,11 @@ struct Summary {
     lateness_us: Percentiles,
     in_flight: u64,
     in_flight_capacity: u64,
+    in_flight_worst: Option<u64>,
     overloaded: bool,
     backend: Option<String>,
+    #[serde(default)]
+    troubles: Vec<Trouble>,
     uptime_seconds: u64,
     #[serde(default)]
     workers: Vec<serde::de::IgnoredAny>,
@@ -78,6 +81,14 @@ struct Percentiles {
     p99: u64,
     p999: u64,
     max: u64,
+}
+
+/// What is wrong, and the cure.
+#[derive(Debug, Deserialize)]
+pub(super) struct Trouble {
+    pub(super) code: String,
+    pub(super) message: String,
+    pub(super) cure: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -134,14 +145,29 @@ fn print(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
     write!(out, "in flight  {} of {}", count(in_flight), count(capacity))?;
     match summary.workers.len() as u64 {
         0 => {}
-        workers => write!(out, ", {}", units::counted(workers, "worker"))?,
+        workers => {
+            let (slots, workers) = (capacity / workers, units::counted(workers, "worker"));
+            write!(out, " ({} slots each of {workers})", count(slots))?;
+        }
+    }
+    match summary.in_flight_worst {
+        None => {}
+        Some(worst) if worst <= capacity => write!(out, ", {} at worst", count(worst))?,
+        Some(worst) => write!(
+            out,
+            ", {} at worst (were all targets silent, intervals would stretch {})",
+            count(worst),
+            units::times(worst, capacity),
+        )?,
     }
     match &summary.backend {
         None => writeln!(out)?,
         Some(backend) => writeln!(out, ", on {}", table::clean(backend))?,
     }
-    let overloaded = "yes: probes start late; more workers, longer intervals or fewer targets help";
-    writeln!(out, "overloaded {}", if summary.overloaded { overloaded } else { "no" })?;
+    writeln!(out, "overloaded {}", if summary.overloaded { "yes" } else { "no" })?;
+    for Trouble { code, message, cure } in &summary.troubles {
+        writeln!(out, "trouble    {}", table::clean(&format!("{code}: {message}; {cure}")))?;
+    }
     let reload = match &summary.last_reload {
         None => "none yet".to_owned(),
         Some(LastReload { at, ok: true, .. }) => format!("{at}, done"),
@@ -165,7 +191,8 @@ mod tests {
             "healthy":98993,"unhealthy":1000,"draining":0,"unused":0,"unavailable":0},
             "probes":{"started":123456,"passed":120000,"failed":3450,"local_faults":6,"skipped":0,
             "per_second":3333.34},"lateness_us":{"p50":310,"p99":1200,"p999":2400,"max":10500},
-            "in_flight":64,"in_flight_capacity":32768,"overloaded":false,"backend":"epoll",
+            "in_flight":64,"in_flight_capacity":32768,"in_flight_worst":70000,"overloaded":true,"backend":"epoll","troubles":[
+            {"code":"EMFILE","message":"too few files; 6 probes","cure":"raise it\u001b[31m"}],
             "uptime_seconds":3700,
             "workers":[{},{}],"last_reload":{"at":"2026-01-02T03:04:05.678Z","ok":false,
             "error":"bad\u001b[31m"}}"#;
@@ -175,8 +202,10 @@ mod tests {
 targets    100,000: 98,993 healthy, 1,000 unhealthy, 7 initial
 probes     3333.3 per second; 123,456 started, 120,000 passed, 3,450 failed, 6 local faults, 0 skipped
 lateness   p50 310 µs, p99 1.20 ms, p99.9 2.40 ms, max 10.5 ms
-in flight  64 of 32,768, 2 workers, on epoll
-overloaded no
+in flight  64 of 32,768 (16,384 slots each of 2 workers), 70,000 at worst (were all targets \
+silent, intervals would stretch 2.2 times), on epoll
+overloaded yes
+trouble    EMFILE: too few files; 6 probes; raise it [31m
 reload     2026-01-02T03:04:05.678Z, refused: bad [31m
 up         1 h 1 min, version 0.1.0
 ";

@@ -65,6 +65,12 @@ pub fn per_second(events: u64, during: Duration) -> Option<u64> {
     Some(u64::try_from(rate).unwrap_or(u64::MAX))
 }
 
+/// How many times `whole` goes into `part`, rounded up to a tenth: `1.8 times`.
+pub(crate) fn times(part: u64, whole: u64) -> String {
+    let tenths = (u128::from(part) * 10).div_ceil(u128::from(whole.max(1)));
+    format!("{}.{} times", tenths / 10, tenths % 10)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

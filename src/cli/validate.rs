@@ -119,6 +119,8 @@ struct Summary {
     in_flight_capacity: u64,
     workers: u64,
     backend: &'static str,
+    /// Probe slots of each worker.
+    slots: u64,
     files_needed: u64,
     file_limit: u64,
     /// Whether worst case and files fit.
@@ -129,9 +131,6 @@ fn group_cost(group: &Group) -> GroupCost<'_> {
     let check = &group.config.health_check;
     let targets = group.members.len();
     let probed = (0..targets).filter(|&position| group.is_probed(position)).count() as u64;
-    // Probes of one target never overlap, so it has one in flight at most.
-    let timeout = check.timeout.min(check.interval);
-    let in_flight = (u128::from(probed) * timeout.as_nanos()).div_ceil(check.interval.as_nanos());
     GroupCost {
         group: &group.config.name,
         rules: group.config.rules.name(),
@@ -144,7 +143,7 @@ fn group_cost(group: &Group) -> GroupCost<'_> {
         interval: config::duration::text(check.interval),
         timeout: config::duration::text(check.timeout),
         probes_per_second: tenths(probed as f64 / check.interval.as_secs_f64()),
-        in_flight_worst: u64::try_from(in_flight).unwrap_or(u64::MAX),
+        in_flight_worst: check.in_flight_worst(probed),
     }
 }
 
@@ -171,6 +170,7 @@ impl Summary {
             in_flight_capacity,
             workers,
             backend: backend.name(),
+            slots,
             files_needed,
             file_limit,
             fits: in_flight_worst <= in_flight_capacity && files_needed <= file_limit,
@@ -214,6 +214,7 @@ fn print_table(costs: &[GroupCost<'_>], summary: &Summary, out: &mut impl Write)
 fn print_summary(summary: &Summary, out: &mut impl Write) -> io::Result<()> {
     let [worst, capacity] = [summary.in_flight_worst, summary.in_flight_capacity].map(units::count);
     let workers = units::counted(summary.workers, "worker");
+    let slots = units::count(summary.slots);
     let [needed, limit] = [summary.files_needed, summary.file_limit].map(units::count);
     writeln!(
         out,
@@ -223,13 +224,18 @@ fn print_summary(summary: &Summary, out: &mut impl Write) -> io::Result<()> {
         units::count(summary.probed),
         summary.probes_per_second,
     )?;
-    writeln!(out, "in flight at worst: {worst} of {capacity} ({workers}, {})", summary.backend)?;
+    writeln!(
+        out,
+        "in flight at worst: {worst} of {capacity} ({slots} slots each of {workers}, {})",
+        summary.backend
+    )?;
     writeln!(out, "files needed: {needed} of {limit}")?;
     if summary.in_flight_worst > summary.in_flight_capacity {
         writeln!(
             out,
-            "warning: were all targets silent, probes would start late; raise engine.workers, \
-             engine.max_in_flight or intervals, or lower timeouts"
+            "warning: were all targets silent, intervals would stretch {}; raise engine.workers, \
+             engine.max_in_flight or intervals, or lower timeouts",
+            units::times(summary.in_flight_worst, summary.in_flight_capacity),
         )?;
     }
     if summary.files_needed > summary.file_limit {
@@ -291,7 +297,7 @@ slow   free     TCP           256     256        1s       2s     256.0        25
 off    classic  TCP             1       0       30s      10s       0.0          0
 
 3 groups, 1,281 targets (1,280 probed), 358.4 probes per second
-in flight at worst: 871 of 1,024 (2 workers, io_uring)
+in flight at worst: 871 of 1,024 (512 slots each of 2 workers, io_uring)
 files needed: 1,104 of 20,000
 ";
         assert_eq!(printed(CONFIG, capacity, Format::Table), expected);
@@ -303,14 +309,15 @@ files needed: 1,104 of 20,000
         let text = printed(CONFIG, capacity, Format::Table);
         let warnings: Vec<&str> = text.lines().filter(|l| l.starts_with("warning: ")).collect();
         assert_eq!(warnings.len(), 2, "{text}");
-        assert!(warnings[0].contains("engine.workers") && warnings[1].contains("ulimit -n"));
+        assert!(warnings[0].contains("would stretch 1.8 times; raise engine.workers"), "{text}");
+        assert!(warnings[1].contains("ulimit -n"), "{text}");
     }
 
     #[test]
     fn sockets_of_epoll_are_files_too() {
         let capacity = Capacity { backend: Backend::Epoll, ..CAPACITY };
         let text = printed(CONFIG, capacity, Format::Table);
-        assert!(text.contains("871 of 512 (1 worker, epoll)\n"), "{text}");
+        assert!(text.contains("871 of 512 (512 slots each of 1 worker, epoll)\n"), "{text}");
         // 1,024 clients of the API, 64 and 8 for the rest, and all slots.
         assert!(text.contains("files needed: 1,608 of 4,096\n"), "{text}");
     }
@@ -329,7 +336,8 @@ files needed: 1,104 of 20,000
         assert_eq!(lines[1], group);
         let summary = serde_json::json!({
             "groups": 3, "targets": 1281, "probed": 1280, "probes_per_second": 358.4,
-            "in_flight_worst": 871, "in_flight_capacity": 2000, "workers": 1, "backend": "io_uring",
+            "in_flight_worst": 871, "in_flight_capacity": 2000, "workers": 1, "slots": 2000,
+            "backend": "io_uring",
             "files_needed": 2000, "file_limit": 4096, "fits": true,
         });
         assert_eq!(lines[3], summary);

@@ -1,15 +1,17 @@
 //! The running figures of one worker: totals since the start, and a window over the last minute.
 
+use crate::outcome::FaultCounts;
 use crate::stats::Stats;
-use crate::table::{Figures, Percentiles};
+use crate::table::{Figures, Lately, Percentiles};
 use crate::time::Instant;
-use hdrhistogram::Histogram;
 use std::collections::VecDeque;
 use std::time::Duration;
 
 /// The window's grain, and how many grains it holds: a minute.
 const BUCKET: Duration = Duration::from_secs(10);
 const BUCKETS: usize = 6;
+/// Buckets of what was lately: between ten and twenty seconds.
+const LATELY: usize = 2;
 /// Stretches that the rate of starts is taken over; a worker sends one a second.
 const RATE_STRETCHES: usize = 5;
 /// A worker sends its figures every second; one that is later than this has started nothing since.
@@ -37,6 +39,7 @@ impl Tally {
         figures.passed += stats.passed;
         figures.failed += stats.failed;
         figures.local_faults += stats.local_faults;
+        add_counts(&mut figures.faults, &stats.faults);
         figures.skipped += stats.skipped;
         figures.merged += stats.merged;
         figures.lost_us += stats.lost_us;
@@ -53,16 +56,9 @@ impl Tally {
 
     /// The figures at `now`.
     pub(super) fn figures(&self, now: Instant) -> Figures {
-        let (lateness, latency) = self.window.sum(now);
-        let percentiles = |sum: Option<Histogram<u32>>| {
-            sum.as_ref().map_or_else(Percentiles::default, Percentiles::of)
-        };
-        Figures {
-            per_second: self.per_second(now),
-            lateness_us: percentiles(lateness),
-            latency_us: percentiles(latency),
-            ..self.figures
-        }
+        let mut figures = Figures { per_second: self.per_second(now), ..self.figures };
+        of_the_window(&mut figures, std::slice::from_ref(self), now);
+        figures
     }
 
     fn per_second(&self, now: Instant) -> f64 {
@@ -86,6 +82,7 @@ pub(super) fn total(tallies: &[Tally], workers: &[Figures], now: Instant) -> Fig
         total.passed += figures.passed;
         total.failed += figures.failed;
         total.local_faults += figures.local_faults;
+        add_counts(&mut total.faults, &figures.faults);
         total.skipped += figures.skipped;
         total.merged += figures.merged;
         total.lost_us += figures.lost_us;
@@ -95,18 +92,35 @@ pub(super) fn total(tallies: &[Tally], workers: &[Figures], now: Instant) -> Fig
         total.backlog += figures.backlog;
         total.targets += figures.targets;
     }
-    let (mut lateness, mut latency) = (None, None);
-    for tally in tallies {
-        tally.window.sum_into(now, &mut lateness, &mut latency);
-    }
-    total.lateness_us = lateness.as_ref().map_or_else(Percentiles::default, Percentiles::of);
-    total.latency_us = latency.as_ref().map_or_else(Percentiles::default, Percentiles::of);
+    of_the_window(&mut total, tallies, now);
     total
 }
 
-type Sum = Option<Histogram<u32>>;
+/// Sets those of the figures that are of the last minute, or of the last seconds.
+fn of_the_window(figures: &mut Figures, tallies: &[Tally], now: Instant) {
+    let mut minute = Stats::default();
+    tallies.iter().for_each(|tally| tally.window.sum_into(now, BUCKETS, &mut minute));
+    figures.lateness_us = Percentiles::of(&minute.lateness_us);
+    figures.latency_us = Percentiles::of(&minute.latency_us);
+    figures.turn_max_us = minute.turn_max_us;
+    figures.recent_faults = minute.faults;
+    minute.clear();
+    let mut lately = minute;
+    tallies.iter().for_each(|tally| tally.window.sum_into(now, LATELY, &mut lately));
+    figures.lately = Lately {
+        started: lately.started,
+        skipped: lately.skipped,
+        merged: lately.merged,
+        lost_us: lately.lost_us,
+        lateness_p99_us: lately.lateness_us.value_at_quantile(0.99),
+    };
+}
 
-/// Histograms of the last minute, in a ring of buckets.
+fn add_counts(counts: &mut FaultCounts, more: &FaultCounts) {
+    counts.iter_mut().zip(more).for_each(|(count, more)| *count += more);
+}
+
+/// The last minute, in a ring of buckets.
 #[derive(Debug, Default)]
 struct Window {
     buckets: [Option<Bucket>; BUCKETS],
@@ -116,8 +130,7 @@ struct Window {
 struct Bucket {
     /// Which stretch of [`BUCKET`] since the clock's origin.
     number: u64,
-    lateness: Histogram<u32>,
-    latency: Histogram<u32>,
+    stats: Stats,
 }
 
 impl Window {
@@ -125,31 +138,16 @@ impl Window {
         let number = number(now);
         let place = usize::try_from(number % BUCKETS as u64).unwrap_or(0);
         match &mut self.buckets[place] {
-            Some(bucket) if bucket.number == number => {
-                merge(&mut bucket.lateness, &stats.lateness_us);
-                merge(&mut bucket.latency, &stats.latency_us);
-            }
-            bucket => {
-                let lateness = stats.lateness_us.clone();
-                *bucket = Some(Bucket { number, lateness, latency: stats.latency_us.clone() });
-            }
+            Some(bucket) if bucket.number == number => bucket.stats.merge(stats),
+            bucket => *bucket = Some(Bucket { number, stats: stats.clone() }),
         }
     }
 
-    fn sum(&self, now: Instant) -> (Sum, Sum) {
-        let (mut lateness, mut latency) = (None, None);
-        self.sum_into(now, &mut lateness, &mut latency);
-        (lateness, latency)
-    }
-
-    fn sum_into(&self, now: Instant, lateness: &mut Sum, latency: &mut Sum) {
+    /// Adds the newest `count` buckets to `sum`.
+    fn sum_into(&self, now: Instant, count: usize, sum: &mut Stats) {
         let newest = number(now);
-        for bucket in self.buckets.iter().flatten() {
-            if bucket.number + BUCKETS as u64 > newest {
-                merge_into(lateness, &bucket.lateness);
-                merge_into(latency, &bucket.latency);
-            }
-        }
+        let counts = |bucket: &&Bucket| bucket.number + count as u64 > newest;
+        self.buckets.iter().flatten().filter(counts).for_each(|bucket| sum.merge(&bucket.stats));
     }
 }
 
@@ -157,29 +155,16 @@ const fn number(now: Instant) -> u64 {
     now.as_nanos() / crate::time::nanos(BUCKET)
 }
 
-fn merge_into(sum: &mut Sum, more: &Histogram<u32>) {
-    match sum {
-        Some(sum) => merge(sum, more),
-        None => *sum = Some(more.clone()),
-    }
-}
-
-fn merge(sum: &mut Histogram<u32>, more: &Histogram<u32>) {
-    // All histograms of a run are made by `Stats`, with the same bounds, so nothing falls outside.
-    let merged = sum.add(more);
-    debug_assert!(merged.is_ok(), "{merged:?}");
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::Class;
+    use crate::outcome::{Cause, Code, Outcome};
 
     fn stretch(starts: u64, lateness_ms: u64) -> Stats {
         let mut stats = Stats::default();
         for _ in 0..starts {
             stats.start(Duration::from_millis(lateness_ms));
-            stats.finish(Class::Pass, Duration::from_millis(2));
+            stats.finish(Outcome::plain(Code::L4Ok), Duration::from_millis(2));
         }
         stats.in_flight = 7;
         stats
@@ -213,6 +198,28 @@ mod tests {
         assert!((99.0..101.0).contains(&rate), "{rate}");
         let silent = tally.figures(at(65_000)).per_second;
         assert!((9.0..11.0).contains(&silent), "{silent}");
+    }
+
+    #[test]
+    fn faults_are_counted_by_cause_and_what_was_lately_is_soon_over() {
+        let second = |n: u64| Instant::from_millis(n * 1_000);
+        let fault = Outcome::cause(Code::SockErr, Cause::PacketsDropped);
+        let place = fault.fault().unwrap();
+        let mut stats = stretch(3, 2_000);
+        stats.finish(fault, Duration::ZERO);
+        (stats.lost_us, stats.merged, stats.skipped) = (5_000_000, 2, 7);
+        let mut tally = Tally::new(second(0));
+        tally.add(&stats, second(9));
+        let now = tally.figures(second(19));
+        assert_eq!((now.faults[place], now.recent_faults[place], now.local_faults), (1, 1, 1));
+        assert!(now.lately.lateness_p99_us >= 2_000_000, "{now:?}");
+        let Lately { started, skipped, merged, lost_us, .. } = now.lately;
+        assert_eq!((started, skipped, merged, lost_us), (3, 7, 2, 5_000_000));
+        let later = tally.figures(second(20));
+        assert_eq!((later.lately, later.lost_us), (Lately::default(), 5_000_000));
+        assert_eq!(later.recent_faults[place], 1);
+        let after = tally.figures(second(60));
+        assert_eq!((after.faults[place], after.recent_faults[place]), (1, 0));
     }
 
     #[test]

@@ -15,6 +15,15 @@ use crate::recipe::{Handshake, Recipe};
 use std::time::Duration;
 
 impl HealthCheck {
+    /// Probes in flight of this many targets where none of them answers. Those of one target never
+    /// overlap, so it has one at most.
+    #[must_use]
+    pub fn in_flight_worst(&self, targets: u64) -> u64 {
+        let timeout = self.timeout.min(self.interval).as_nanos();
+        let in_flight = (u128::from(targets) * timeout).div_ceil(self.interval.as_nanos().max(1));
+        u64::try_from(in_flight).unwrap_or(u64::MAX)
+    }
+
     /// The health check as a worker uses it, the request rendered once.
     #[must_use]
     pub fn recipe(&self) -> Recipe {

@@ -240,12 +240,13 @@ impl Daemon {
             lasting.into_iter().for_each(Lasting::end);
             return served;
         }
-        let stopped = join(keeper);
-        join(collector);
+        let stopped = join("the keeper", keeper).flatten();
+        let collected = join("the collector", collector);
         lasting.into_iter().for_each(Lasting::end);
         drop(socket);
         served?;
-        Ok(stopped?)
+        stopped?;
+        Ok(collected?)
     }
 }
 
@@ -373,14 +374,27 @@ fn spawn<T: Send + 'static>(
         .map_err(|error| DaemonError::Start(name, error))
 }
 
-/// A thread's result; its panic is a bug and is passed on as one.
-fn join<T>(thread: JoinHandle<T>) -> T {
-    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+/// A thread's result, or that it panicked.
+fn join<T>(name: &str, thread: JoinHandle<T>) -> Result<T, EngineError> {
+    thread.join().map_err(|_| EngineError::Panicked(name.to_owned()))
 }
 
 /// Tells systemd, where it listens.
 fn notify(state: &[sd_notify::NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         tracing::debug!(%error, "cannot notify the service manager");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_panics_is_an_error_that_names_it() {
+        let thread = spawn("collector", || panic!("on purpose")).unwrap();
+        let error = join::<()>("the collector", thread).unwrap_err().to_string();
+        assert!(error.starts_with("the collector ended by a panic"), "{error}");
+        assert_eq!(join("it", spawn("it", || 7).unwrap()).unwrap(), 7);
     }
 }

@@ -48,6 +48,11 @@ pub enum EngineError {
         /// Why.
         error: IoError,
     },
+    /// A thread panicked.
+    #[error(
+        "{0} ended by a panic, which is a bug of ringcheck; its message is above, please report it"
+    )]
+    Panicked(String),
     /// A resource that cannot be had: what, and the cure.
     #[error("{0}")]
     Resources(String),
@@ -183,12 +188,11 @@ impl Engine {
         let mut result = Ok(());
         for (worker, handle) in self.workers.into_iter().enumerate() {
             drop(handle.commands);
-            // A panic of a worker is a bug, and is passed on as one.
-            let ended =
-                handle.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            if let (Err(error), Ok(())) = (ended, &result) {
-                result = Err(EngineError::Worker { worker, error });
-            }
+            let ended = match handle.thread.join() {
+                Ok(ended) => ended.map_err(|error| EngineError::Worker { worker, error }),
+                Err(_) => Err(EngineError::Panicked(format!("worker {worker}"))),
+            };
+            result = result.and(ended);
         }
         result
     }

@@ -10,12 +10,14 @@ mod record;
 mod sets;
 mod shown_state;
 mod stats_view;
+mod trouble;
 
 pub use history::{Event, History};
 pub use record::{Failure, LastProbe, Reading, Verdict};
 pub use sets::{Filter, GroupSets, Positions, StateMask};
 pub use shown_state::{Shown, ShownState, explain, explain_absent, shown_state};
-pub use stats_view::{Figures, Percentiles, STUCK_AFTER, StatsView, WorkerView};
+pub use stats_view::{Figures, Lately, Percentiles, STUCK_AFTER, StatsView, WorkerView};
+pub use trouble::{Trouble, troubles};
 
 use crate::health::Observed;
 use crate::registry::{Group, Registry};

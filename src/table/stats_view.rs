@@ -1,6 +1,7 @@
 //! The engine's own figures as readers see them: totals since the start, and the last minute.
 
 use crate::limits::OVERLOADED_LATENESS;
+use crate::outcome::FaultCounts;
 use crate::stats::micros;
 use crate::time::Instant;
 use hdrhistogram::Histogram;
@@ -43,7 +44,11 @@ pub struct Figures {
     pub failed: u64,
     /// Probes that came to a local fault.
     pub local_faults: u64,
-    /// Starts that fell into a running probe and were left out.
+    /// The same by cause, by place in [`crate::outcome::FAULTS`].
+    pub faults: FaultCounts,
+    /// The same over the last minute.
+    pub recent_faults: FaultCounts,
+    /// Starts that fell into a running probe, or were due while one waited, and were left out.
     pub skipped: u64,
     /// Reports merged into a newer one of the same target.
     pub merged: u64,
@@ -55,6 +60,10 @@ pub struct Figures {
     pub lateness_us: Percentiles,
     /// Duration of passed probes, over the last minute.
     pub latency_us: Percentiles,
+    /// Longest turn of the loop over the last minute, waiting left out, in microseconds.
+    pub turn_max_us: u64,
+    /// The last ten to twenty seconds.
+    pub lately: Lately,
     /// Probes in flight.
     pub in_flight: u64,
     /// Most probes in flight that are possible.
@@ -63,6 +72,21 @@ pub struct Figures {
     pub backlog: u64,
     /// Targets that are probed.
     pub targets: u64,
+}
+
+/// Figures of the last ten to twenty seconds: what is wrong now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lately {
+    /// Probes started.
+    pub started: u64,
+    /// Starts that were left out.
+    pub skipped: u64,
+    /// Reports merged.
+    pub merged: u64,
+    /// Time lost by not being run, in microseconds.
+    pub lost_us: u64,
+    /// Lateness that 99 % of the starts stayed below, in microseconds.
+    pub lateness_p99_us: u64,
 }
 
 /// One worker.
@@ -97,7 +121,7 @@ impl StatsView {
     /// Whether probes start too late to mean what they say.
     #[must_use]
     pub fn is_overloaded(&self) -> bool {
-        self.total.lateness_us.p99 > micros(OVERLOADED_LATENESS)
+        self.total.lately.lateness_p99_us > micros(OVERLOADED_LATENESS)
     }
 
     /// Whether these figures are so old that the collector itself must be stuck.

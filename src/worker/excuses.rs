@@ -104,16 +104,17 @@ impl<I: Io> Worker<I> {
             let turned = health.observe(Class::LocalFault, recipe.thresholds);
             transition = transition.or(turned);
         }
+        let outcome = Outcome::cause(Code::SockErr, Cause::NoFreeSlot);
         let report = Report {
             target,
             at: now,
-            outcome: Outcome::cause(Code::SockErr, Cause::NoFreeSlot),
+            outcome,
             phases: Phases::default(),
             observed: health.observed(),
             streak: health.streak(),
             transition,
         };
-        self.stats.finish(Class::LocalFault, Duration::ZERO);
+        self.stats.finish(outcome, Duration::ZERO);
         self.stats.merged += u64::from(self.reporter.push(report, now));
     }
 }

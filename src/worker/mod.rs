@@ -228,7 +228,9 @@ impl<I: Io> Worker<I> {
     /// chance; those that start now have lost nothing.
     fn called(&mut self) -> Instant {
         let called = self.io.now();
-        self.lose(called.since(self.now).saturating_sub(self.overslept.most()));
+        let turn = called.since(self.now);
+        self.stats.turn_max_us = self.stats.turn_max_us.max(crate::stats::micros(turn));
+        self.lose(turn.saturating_sub(self.overslept.most()));
         called
     }
 
@@ -313,7 +315,7 @@ impl<I: Io> Worker<I> {
             streak: health.streak(),
             transition,
         };
-        self.stats.finish(outcome.class(), Duration::from_micros(u64::from(phases.total_us)));
+        self.stats.finish(outcome, Duration::from_micros(u64::from(phases.total_us)));
         self.stats.merged += u64::from(self.reporter.push(report, now));
         if self.shard.again(due.target) {
             let interval = self.recipe(due.target).map_or(recipe.interval, |r| r.interval);

@@ -392,6 +392,7 @@ impl World {
         stats.passed = 990;
         stats.failed = 9;
         stats.local_faults = 1;
+        stats.faults[0] = 1;
         for worker in 0..2 {
             let reports = if worker == 0 { std::mem::take(&mut reports) } else { Vec::new() };
             let stats = Some(Box::new(stats.clone()));

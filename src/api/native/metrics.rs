@@ -6,8 +6,8 @@
 use crate::api::ApiState;
 use crate::api::error::ApiError;
 use crate::api::query::Query;
-use crate::outcome::TABLE;
-use crate::table::{Figures, Percentiles, ShownState, StateTable, StatsView, View};
+use crate::outcome::{FAULTS, TABLE};
+use crate::table::{Figures, Percentiles, ShownState, StateTable, StatsView, View, troubles};
 use crate::time::Instant;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
@@ -157,6 +157,24 @@ impl Scrape {
         })
     }
 
+    fn trouble(&self, encoder: &mut Encoder<'_>) -> fmt::Result {
+        let total = &self.stats.total;
+        let (name, help) = ("ringcheck_local_faults", "Probes that the checker itself failed");
+        encoder.family(MetricType::Counter, name, help, |emit| {
+            let mut counts = FAULTS.iter().zip(total.faults);
+            counts.try_for_each(|(fault, count)| emit(&[("cause", fault.name)], number(count)))
+        })?;
+        let (name, help) = ("ringcheck_trouble", "1 while this is wrong; /v1/summary has the cure");
+        encoder.gauges(name, help, |emit| {
+            let mut found = troubles(&self.stats, self.now).into_iter();
+            found.try_for_each(|trouble| emit(&[("code", trouble.code)], 1.0))
+        })?;
+        let (name, help) = ("ringcheck_turn_max_seconds", "Longest turn, over the last minute");
+        encoder.gauges(name, help, |emit| {
+            self.by_worker(|worker, f| emit(&[("worker", worker)], seconds(f.turn_max_us)))
+        })
+    }
+
     fn by_worker(&self, mut emit: impl FnMut(&str, &Figures) -> fmt::Result) -> fmt::Result {
         let mut workers = self.stats.workers.iter().enumerate();
         workers.try_for_each(|(n, worker)| emit(&n.to_string(), &worker.figures))
@@ -168,7 +186,8 @@ impl Collector for Scrape {
         let mut encoder = Encoder(encoder);
         self.targets(&mut encoder)?;
         self.probes(&mut encoder)?;
-        self.engine(&mut encoder)
+        self.engine(&mut encoder)?;
+        self.trouble(&mut encoder)
     }
 }
 

@@ -5,7 +5,9 @@ use crate::api::ApiState;
 use crate::api::answer::json;
 use crate::api::error::ApiError;
 use crate::api::query::Query;
-use crate::table::{StatsView, WorkerView};
+use crate::outcome::{FAULTS, FaultCounts};
+use crate::registry::Group;
+use crate::table::{GroupSets, ShownState, Trouble, View, WorkerView, troubles};
 use crate::time::Instant;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
@@ -32,9 +34,13 @@ pub(super) async fn summary(
         latency_us: stats.total.latency_us,
         in_flight: stats.total.in_flight,
         in_flight_capacity: stats.total.in_flight_capacity,
+        in_flight_worst: in_flight_worst(&view),
         backlog: stats.total.backlog,
         merged: stats.total.merged,
         lost_us: stats.total.lost_us,
+        turn_max_us: stats.total.turn_max_us,
+        faults: faults(&stats.total.recent_faults),
+        troubles: troubles(&stats, now).into_iter().map(Into::into).collect(),
         overloaded: stats.is_overloaded(),
         backend: state.backend,
         uptime_seconds: now.since(state.started).as_secs(),
@@ -57,9 +63,32 @@ fn worker(state: &ApiState, number: usize, view: &WorkerView, now: Instant) -> w
         backlog: figures.backlog,
         merged: figures.merged,
         lost_us: figures.lost_us,
+        turn_max_us: figures.turn_max_us,
         last_seen: state.wall.rfc3339(view.seen),
         stuck: view.is_stuck(now),
     }
+}
+
+/// Probes in flight where no target answers.
+fn in_flight_worst(view: &View) -> u64 {
+    use ShownState::{Healthy, Initial, Unavailable, Unhealthy};
+    let groups = view.registry.groups.iter().zip(&view.sets);
+    let of_group = |(group, sets): (&Arc<Group>, &Arc<GroupSets>)| {
+        let check = &group.config.health_check;
+        let states = [Initial, Healthy, Unhealthy, Unavailable];
+        let probed = states.into_iter().map(|state| u64::from(sets.count(state))).sum();
+        if check.enabled { check.in_flight_worst(probed) } else { 0 }
+    };
+    groups.map(of_group).sum()
+}
+
+/// Those that there were, the most frequent first.
+fn faults(counts: &FaultCounts) -> Vec<wire::Fault> {
+    let counted = FAULTS.iter().zip(counts).filter(|(_, count)| **count > 0);
+    let mut faults: Vec<_> =
+        counted.map(|(f, &count)| wire::Fault { cause: f.name, count, cure: f.cure }).collect();
+    faults.sort_by_key(|fault| std::cmp::Reverse(fault.count));
+    faults
 }
 
 #[derive(Serialize)]
@@ -72,59 +101,27 @@ pub(super) async fn healthz(
     uri: Uri,
 ) -> Result<Response, ApiError> {
     Query::of(&uri)?.finish("")?;
-    match trouble(&state.table.stats(), state.now()) {
+    match worst(troubles(&state.table.stats(), state.now())) {
         None => Ok(json(&Well { status: "ok" })),
         Some((code, message)) => Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, message)),
     }
 }
 
-/// What is wrong with the engine, the worst first.
-fn trouble(stats: &StatsView, now: Instant) -> Option<(&'static str, String)> {
-    if stats.is_stale(now) {
-        let seconds = now.since(stats.at).as_secs();
-        return Some(("CollectorStuck", format!("the collector was not run for {seconds} s")));
-    }
-    let stuck = stats.workers.iter().enumerate().find(|(_, worker)| worker.is_stuck(now));
-    if let Some((number, worker)) = stuck {
-        let seconds = now.since(worker.seen).as_secs();
-        let message = format!("worker {number} was not heard of for {seconds} s");
-        return Some(("WorkerStuck", message));
-    }
-    stats.is_overloaded().then(|| {
-        let ms = stats.total.lateness_us.p99 / 1_000;
-        let message = format!(
-            "probes start late: p99 of the last minute is {ms} ms; more workers, longer intervals \
-             or fewer targets would help"
-        );
-        ("Overloaded", message)
-    })
+/// The worst that is wrong with the engine itself; trouble of the host that it copes with is not.
+fn worst(troubles: Vec<Trouble>) -> Option<(&'static str, String)> {
+    let grave = troubles.into_iter().find(|trouble| trouble.grave)?;
+    Some((grave.code, format!("{}; {}", grave.message, grave.cure)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::{Figures, Percentiles};
 
     #[test]
-    fn trouble_is_named_the_worst_first() {
-        let at = |ms: u64| Instant::from_millis(ms);
-        let late = Percentiles { p99: 1_000_001, ..Percentiles::default() };
-        let well = StatsView {
-            at: at(9_000),
-            total: Figures::default(),
-            workers: vec![WorkerView { seen: at(9_000), ..WorkerView::default() }],
-        };
-        let overloaded = Figures { lateness_us: late, ..Figures::default() };
-        let overloaded = StatsView { total: overloaded, ..well.clone() };
-        let silent = WorkerView { seen: at(3_000), ..WorkerView::default() };
-        let stuck = StatsView { workers: vec![well.workers[0], silent], ..overloaded.clone() };
-        let code = |stats, ms| trouble(stats, at(ms)).map(|(code, _)| code);
-        assert_eq!(code(&well, 9_000), None);
-        assert_eq!(code(&overloaded, 9_000), Some("Overloaded"));
-        assert_eq!(code(&stuck, 8_000), Some("Overloaded"));
-        assert_eq!(code(&stuck, 9_000), Some("WorkerStuck"));
-        assert_eq!(code(&stuck, 14_001), Some("CollectorStuck"));
-        let message = trouble(&stuck, at(9_000)).unwrap().1;
-        assert_eq!(message, "worker 1 was not heard of for 6 s");
+    fn only_what_is_grave_is_unhealthy() {
+        let trouble = |code, grave| Trouble { code, message: "m".to_owned(), cure: "c", grave };
+        assert_eq!(worst(vec![trouble("LostTime", false)]), None);
+        let both = vec![trouble("SlotsFull", false), trouble("Overloaded", true)];
+        assert_eq!(worst(both), Some(("Overloaded", "m; c".to_owned())));
     }
 }

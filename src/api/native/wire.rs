@@ -3,7 +3,7 @@
 use crate::api::ApiState;
 use crate::outcome::{Outcome, TABLE};
 use crate::report::Phases;
-use crate::table::{Event, Figures, GroupSets, LastProbe, Percentiles, ShownState};
+use crate::table::{Event, Figures, GroupSets, LastProbe, Percentiles, ShownState, Trouble};
 use crate::wall::Rfc3339;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -71,9 +71,13 @@ pub(super) struct Summary {
     pub(super) latency_us: Percentiles,
     pub(super) in_flight: u64,
     pub(super) in_flight_capacity: u64,
+    pub(super) in_flight_worst: u64,
     pub(super) backlog: u64,
     pub(super) merged: u64,
     pub(super) lost_us: u64,
+    pub(super) turn_max_us: u64,
+    pub(super) faults: Vec<Fault>,
+    pub(super) troubles: Vec<TroubleForm>,
     pub(super) overloaded: bool,
     pub(super) backend: &'static str,
     pub(super) uptime_seconds: u64,
@@ -122,8 +126,31 @@ pub(super) struct Worker {
     pub(super) backlog: u64,
     pub(super) merged: u64,
     pub(super) lost_us: u64,
+    pub(super) turn_max_us: u64,
     pub(super) last_seen: Rfc3339,
     pub(super) stuck: bool,
+}
+
+/// Local faults of the last minute by one cause.
+#[derive(Debug, Serialize)]
+pub(super) struct Fault {
+    pub(super) cause: &'static str,
+    pub(super) count: u64,
+    pub(super) cure: &'static str,
+}
+
+/// One thing that is wrong with the engine or its host.
+#[derive(Debug, Serialize)]
+pub(super) struct TroubleForm {
+    code: &'static str,
+    message: String,
+    cure: &'static str,
+}
+
+impl From<Trouble> for TroubleForm {
+    fn from(Trouble { code, message, cure, grave: _ }: Trouble) -> Self {
+        Self { code, message, cure }
+    }
 }
 
 /// The last reload.

@@ -3,7 +3,7 @@
 use crate::cli::Failure;
 use crate::cli::client::{Client, parse};
 use crate::cli::events::Transition;
-use crate::cli::status::Counts;
+use crate::cli::status::{Counts, Trouble};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -39,6 +39,8 @@ pub(super) struct Summary {
     pub(super) in_flight: u64,
     pub(super) in_flight_capacity: u64,
     pub(super) overloaded: bool,
+    #[serde(default)]
+    pub(super) troubles: Vec<Trouble>,
     pub(super) uptime_seconds: u64,
     pub(super) workers: Vec<Worker>,
 }

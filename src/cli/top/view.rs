@@ -2,6 +2,7 @@
 
 use super::data::{Look, Worker};
 use crate::cli::events::Transition;
+use crate::cli::status::Trouble;
 use crate::cli::{table, units};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -12,6 +13,8 @@ use std::time::Duration;
 
 /// Workers that are shown at most; the others are counted.
 const WORKERS_MAX: usize = 8;
+/// Troubles that are shown at most, the worst first.
+const TROUBLES_MAX: usize = 3;
 /// Events below the groups.
 const EVENTS_SHOWN: u16 = 6;
 
@@ -100,8 +103,10 @@ impl Screen {
     pub(super) fn draw(&mut self, frame: &mut Frame<'_>) {
         let workers = self.look.summary.workers.len().min(WORKERS_MAX + 1);
         let workers = u16::try_from(workers).unwrap_or(0) + 1;
+        let troubles = self.look.summary.troubles.len().min(TROUBLES_MAX);
+        let troubles = u16::try_from(troubles).unwrap_or(0);
         let parts = Layout::vertical([
-            Constraint::Length(3),
+            Constraint::Length(3 + troubles),
             Constraint::Length(workers + 1),
             Constraint::Min(3),
             Constraint::Length(EVENTS_SHOWN + 1),
@@ -148,11 +153,13 @@ impl Screen {
         if summary.overloaded {
             third.push(Span::styled("  OVERLOADED", Style::new().fg(Color::Red).bold()));
         }
-        Paragraph::new(Text::from(vec![
-            Line::from(first).bold(),
-            Line::from(spans),
-            Line::from(third),
-        ]))
+        let mut lines = vec![Line::from(first).bold(), Line::from(spans), Line::from(third)];
+        let troubles = summary.troubles.iter().take(TROUBLES_MAX);
+        lines.extend(troubles.map(|Trouble { code, message, cure }| {
+            let text = table::clean(&format!("{code}: {message}; {cure}"));
+            Line::styled(text, Style::new().fg(Color::Red))
+        }));
+        Paragraph::new(Text::from(lines))
     }
 
     fn workers(&self) -> Table<'static> {
@@ -298,6 +305,20 @@ mod tests {
         for (width, height) in [(1, 1), (20, 5), (80, 10), (300, 100)] {
             drawn(&mut Screen::new(look(64)), width, height);
         }
+    }
+
+    #[test]
+    fn what_is_wrong_stands_below_the_head_the_worst_first() {
+        let mut look = look(1);
+        let trouble = |code: &str| Trouble {
+            code: code.to_owned(),
+            message: "it is so".to_owned(),
+            cure: "do this".to_owned(),
+        };
+        look.summary.troubles = ["A", "B", "C", "D"].map(trouble).into();
+        let lines = drawn(&mut Screen::new(look), 80, 24);
+        assert_eq!(lines[3..6], ["A", "B", "C"].map(|code| format!("{code}: it is so; do this")));
+        assert!(lines[6].starts_with("WORKER"), "{lines:#?}");
     }
 
     #[test]
