@@ -46,7 +46,7 @@ impl Drops {
         drops
     }
 
-    /// Packets dropped so far, as of `now` or at most [`READ_EVERY`] before. Any change tells of
+    /// Packets dropped so far, as of `now` or at most `READ_EVERY` before. Any change tells of
     /// new ones; the kernel's counters have 32 bits and begin again at 0.
     pub fn dropped(&mut self, now: Instant) -> u64 {
         if now.since(self.read_at) >= READ_EVERY {

@@ -137,7 +137,7 @@ fn identities(registry: &Registry) -> BTreeMap<(String, String, u16), (TargetId,
             all.insert(key, (member.target, member.endpoint));
         }
     }
-    let ids = 0..u32::try_from(registry.homes.bound() + 1_000).unwrap();
+    let ids = 0..u32::try_from(registry.homes.bound() + 1_000).expect("few ids");
     let homes = ids.filter(|&id| registry.homes.get(TargetId(id)).is_some()).count();
     assert_eq!(homes, all.len(), "homes of nobody");
     all
