@@ -14,6 +14,7 @@
 pub mod command;
 mod drops;
 mod excuses;
+mod gather;
 mod obey;
 mod overslept;
 mod pace;
@@ -40,6 +41,7 @@ use crate::wheel::Wheel;
 use crossbeam_channel::Receiver;
 use drops::Drops;
 use excuses::Excuses;
+use gather::Gather;
 use overslept::Overslept;
 use pace::Pace;
 use recipes::Recipes;
@@ -84,8 +86,8 @@ pub struct Worker<I: Io> {
     /// Deadlines of the probes in flight, by slot, on the clock of [`Worker::run_tick`].
     deadlines: Wheel,
     pace: Pace,
-    /// No probe is started before this, so that they start in batches.
-    next_batch: Instant,
+    /// When a busy worker starts the next probes.
+    gather: Gather,
     burst: Burst,
     excuses: Excuses,
     reporter: Reporter,
@@ -136,7 +138,7 @@ impl<I: Io> Worker<I> {
             slots: Slots::new(capacity, io.raw_capacity(), options.rounds.is_some()),
             deadlines,
             pace: Pace::new(options, now),
-            next_batch: now,
+            gather: Gather::new(now),
             burst: Burst::new(),
             excuses: Excuses::new(),
             reporter,
@@ -263,7 +265,7 @@ impl<I: Io> Worker<I> {
     /// The instant to wait for: whatever comes first of the next start, deadline and report.
     fn wake(&self, now: Instant, blocked: Blocked, excuse: Option<Instant>) -> Instant {
         let start = match blocked {
-            Blocked::Not => self.schedule.wake().map(|start| start.max(self.next_batch)),
+            Blocked::Not => self.schedule.wake().map(|start| start.max(self.gather.until())),
             Blocked::Budget => Some(now),
             Blocked::Until(instant) => Some(instant),
             Blocked::ForCompletions => None,

@@ -72,6 +72,7 @@ impl<I: Io> Worker<I> {
 
     fn take_recipe(&mut self, key: GroupKey, recipe: Recipe) {
         self.excuses.expect(&recipe);
+        self.gather.expect(&recipe);
         self.overslept.expect(recipe.timeout);
         self.recipes.take(key, recipe);
     }
@@ -97,6 +98,7 @@ impl<I: Io> Worker<I> {
         self.look = (index < self.shard.slots()).then_some(index);
         if self.look.is_none() {
             self.recipes.looked_through();
+            self.gather.expect_only(self.recipes.iter());
         }
         true
     }

@@ -14,11 +14,6 @@ use crate::schedule::Due;
 use crate::time::Instant;
 use std::time::Duration;
 
-/// A worker that started as many probes as this in one turn is busy enough to start in batches.
-const BATCH_FROM: usize = 8;
-/// How long a busy worker lets due targets gather before it wakes for them. A turn costs some
-/// microseconds of its own, shared by all that it starts; this lateness buys a tenth of the CPU.
-const BATCH_GAP: Duration = Duration::from_millis(10);
 /// How long no probe is started after the ring could take none.
 const RING_FULL_PAUSE: Duration = Duration::from_millis(1);
 /// Targets that are set aside in one turn at most.
@@ -87,11 +82,10 @@ impl<I: Io> Worker<I> {
         if self.io.room() == 0 {
             return Blocked::Until(now + RING_FULL_PAUSE);
         }
-        if now < self.next_batch {
-            return Blocked::Until(self.next_batch);
+        if now < self.gather.until() {
+            return Blocked::Until(self.gather.until());
         }
-        let room = self.burst.0.min(self.io.room());
-        let (mut budget, mut aside) = (room, ASIDE_PER_TURN);
+        let (mut budget, mut aside) = (self.burst.0.min(self.io.room()), ASIDE_PER_TURN);
         while let Some(next) = self.next_start() {
             if self.slots.is_full(self.is_raw(next.target())) {
                 return Blocked::ForCompletions;
@@ -111,6 +105,7 @@ impl<I: Io> Worker<I> {
             }
             budget -= 1;
             self.pace.started(now);
+            self.gather.count();
             match next {
                 Next::Ready(due, failing) => {
                     self.schedule.pop();
@@ -122,9 +117,7 @@ impl<I: Io> Worker<I> {
                 }
             }
         }
-        if room - budget >= BATCH_FROM {
-            self.next_batch = now + BATCH_GAP;
-        }
+        self.gather.rest(now);
         Blocked::Not
     }
 
