@@ -56,7 +56,7 @@ fn engine(on: Backend, port: u16, count: usize) {
         handshake: Handshake::Half,
     };
     // The host of a bench has a CPU and more files than this.
-    let plan = Plan::new(on, Some(1), Some(1_024)).expect("one worker fits anywhere");
+    let plan = Plan::new(on, Some(1), Some(1_024), false).expect("one worker fits anywhere");
     let shots = (0..count)
         .map(|i| Shot { recipe: 0, endpoint: Endpoint::from(baselines::address(i, port)) });
     let run = OneShot::start(&plan, &[recipe], shots, count, 1, None).expect("both work here");

@@ -31,6 +31,9 @@ pub const RAW_IN_FLIGHT_MAX: u32 = 1 << 18;
 /// Files of one worker: its ring, its eventfd, the host's three counters of dropped packets, and
 /// one that its start may need for a moment.
 pub const FILES_PER_WORKER: usize = 6;
+/// Files of one worker besides, where a group has `handshake = "raw"`: its sixteen ports, for each
+/// family two raw sockets and one that asks for routes, and one that hears of changed routes.
+pub const RAW_FILES_PER_WORKER: usize = 23;
 /// Files of the process besides: standard streams, configuration, the API's socket and its lock,
 /// the control thread's ring, poll and signals, and some clients.
 pub const FILES_BESIDES: usize = 32;

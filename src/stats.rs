@@ -5,8 +5,8 @@ use crate::outcome::{Class, FaultCounts, Outcome};
 use hdrhistogram::Histogram;
 use std::time::Duration;
 
-/// Figures of one worker over a stretch of time. Gauges (`in_flight`, `slots_stuck`, `backlog`,
-/// `targets`) are of its end; counters and histograms are of the whole stretch.
+/// Figures of one worker over a stretch of time. Gauges (from `in_flight` on) are of its end;
+/// counters and histograms are of the whole stretch.
 #[derive(Clone, Debug)]
 pub struct Stats {
     /// Probes started.
@@ -37,6 +37,10 @@ pub struct Stats {
     pub in_flight: u32,
     /// Most probes in flight that are possible.
     pub in_flight_capacity: u32,
+    /// Those of them that need no socket.
+    pub raw_in_flight: u32,
+    /// Most of those that are possible; 0 as long as there were none.
+    pub raw_in_flight_capacity: u32,
     /// Slots whose operations do not come back although they were cancelled: lost to probes.
     pub slots_stuck: u32,
     /// Targets that are due and wait for a slot.
@@ -71,6 +75,8 @@ impl Default for Stats {
             latency_us: histogram(),
             in_flight: 0,
             in_flight_capacity: 0,
+            raw_in_flight: 0,
+            raw_in_flight_capacity: 0,
             slots_stuck: 0,
             backlog: 0,
             targets: 0,
@@ -119,6 +125,8 @@ impl Stats {
         self.latency_us.add(&other.latency_us).expect("equal bounds");
         self.in_flight = other.in_flight;
         self.in_flight_capacity = other.in_flight_capacity;
+        self.raw_in_flight = other.raw_in_flight;
+        self.raw_in_flight_capacity = other.raw_in_flight_capacity;
         self.slots_stuck = other.slots_stuck;
         self.backlog = other.backlog;
         self.targets = other.targets;

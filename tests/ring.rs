@@ -48,7 +48,7 @@ fn probe(
     recipes: &[Recipe],
     targets: &[(usize, SocketAddr)],
 ) -> Vec<Report> {
-    let plan = Plan::new(on, Some(workers), Some(1_024)).unwrap();
+    let plan = Plan::new(on, Some(workers), Some(1_024), false).unwrap();
     let shots = targets.iter().map(|&(recipe, address)| Shot {
         recipe: u32::try_from(recipe).unwrap(),
         endpoint: Endpoint::from(address),

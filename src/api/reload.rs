@@ -5,7 +5,7 @@ use serde::Serialize;
 use std::pin::Pin;
 
 /// What came of a reload that was done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ReloadSummary {
     /// The registry's new revision.
     pub revision: u64,
@@ -17,6 +17,8 @@ pub struct ReloadSummary {
     pub added: usize,
     /// Targets that are no longer there.
     pub removed: usize,
+    /// Settings that were changed and hold from the next start only, as `engine.workers`.
+    pub from_next_start: Vec<&'static str>,
 }
 
 /// Why a reload was not done; what was before runs on.

@@ -6,7 +6,7 @@
 
 use super::serve::{failure, log};
 use super::{Answer, Exit, Failure, units};
-use crate::config::{self, duration};
+use crate::config::{Given, duration};
 use crate::engine::daemon::Daemon;
 use crate::farm::{self, Behaviour, Farm, FarmOptions};
 use crate::table::{ShownState, StateTable};
@@ -53,8 +53,9 @@ pub fn run(args: &DemoArgs) -> Answer {
         Failure::engine(format_args!("cannot bind a port on loopback: {error}; is lo up?"))
     })?;
     let files = Files::write(args, &farm, refusing.1)?;
-    let config = config::load(&files.config).map_err(Failure::engine)?;
-    let daemon = Daemon::start(config, Some(files.config.clone())).map_err(failure)?;
+    let given = Given::file(files.config.clone());
+    let config = given.load().map_err(Failure::engine)?;
+    let daemon = Daemon::start(config, Some(given)).map_err(failure)?;
     introduce(args, &files.socket);
     let table = daemon.table();
     let started = monotonic();

@@ -27,6 +27,8 @@ struct Reloaded {
     targets: u64,
     added: u64,
     removed: u64,
+    #[serde(default)]
+    from_next_start: Vec<String>,
 }
 
 /// Runs the command.
@@ -46,7 +48,12 @@ fn line(done: &Reloaded) -> String {
     let [targets, groups] = [(done.targets, "target"), (done.groups, "group")]
         .map(|(number, noun)| units::counted(number, noun));
     let [added, removed] = [done.added, done.removed].map(units::count);
-    format!("reloaded: {targets} in {groups}, {added} added, {removed} removed")
+    let mut line = format!("reloaded: {targets} in {groups}, {added} added, {removed} removed");
+    if !done.from_next_start.is_empty() {
+        let settings = table::clean(&done.from_next_start.join(", "));
+        line += &format!("; holds from the next start only: {settings}");
+    }
+    line
 }
 
 #[cfg(test)]
@@ -58,5 +65,9 @@ mod tests {
         let text = r#"{"revision":2,"groups":1,"targets":100000,"added":3,"removed":0}"#;
         let expected = "reloaded: 100,000 targets in 1 group, 3 added, 0 removed";
         assert_eq!(line(&parse(text).unwrap()), expected);
+        let text = text.replace('}', r#","from_next_start":["engine.workers","state.dir"]}"#);
+        let expected =
+            format!("{expected}; holds from the next start only: engine.workers, state.dir");
+        assert_eq!(line(&parse(&text).unwrap()), expected);
     }
 }

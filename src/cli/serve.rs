@@ -1,7 +1,7 @@
 //! `ringcheck serve`: the daemon.
 
 use super::{Answer, Exit, Failure};
-use crate::config;
+use crate::config::Given;
 use crate::engine::daemon::{Daemon, DaemonError, TcpError};
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -30,14 +30,10 @@ pub struct ServeArgs {
 /// Runs the command.
 pub fn run(args: &ServeArgs) -> Answer {
     log("info");
-    let mut config = config::load(&args.config).map_err(Failure::usage)?;
-    if let Some(socket) = &args.socket {
-        config.api.socket.clone_from(socket);
-    }
-    if args.state_dir.is_some() {
-        config.state.dir.clone_from(&args.state_dir);
-    }
-    let daemon = Daemon::start(config, Some(args.config.clone())).map_err(failure)?;
+    let (file, socket) = (args.config.clone(), args.socket.clone());
+    let given = Given { file, socket, state_dir: args.state_dir.clone() };
+    let config = given.load().map_err(Failure::usage)?;
+    let daemon = Daemon::start(config, Some(given)).map_err(failure)?;
     daemon.run(std::future::pending()).map_err(failure)?;
     Ok(Exit::Good)
 }

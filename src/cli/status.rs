@@ -28,6 +28,10 @@ struct Summary {
     in_flight: u64,
     in_flight_capacity: u64,
     in_flight_worst: Option<u64>,
+    #[serde(default)]
+    raw_in_flight: u64,
+    #[serde(default)]
+    raw_in_flight_capacity: u64,
     overloaded: bool,
     backend: Option<String>,
     #[serde(default)]
@@ -141,7 +145,30 @@ fn print(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
     let Percentiles { p50, p99, p999, max } = &summary.lateness_us;
     let [p50, p99, p999, max] = [p50, p99, p999, max].map(|&us| units::micros(us));
     writeln!(out, "lateness   p50 {p50}, p99 {p99}, p99.9 {p999}, max {max}")?;
-    let (in_flight, capacity) = (summary.in_flight, summary.in_flight_capacity);
+    in_flight(out, summary)?;
+    writeln!(out, "overloaded {}", if summary.overloaded { "yes" } else { "no" })?;
+    for Trouble { code, message, cure } in &summary.troubles {
+        writeln!(out, "trouble    {}", table::clean(&format!("{code}: {message}; {cure}")))?;
+    }
+    let reload = match &summary.last_reload {
+        None => "none yet".to_owned(),
+        Some(LastReload { at, ok: true, .. }) => format!("{at}, done"),
+        Some(LastReload { at, error, .. }) => {
+            format!("{at}, refused: {}", error.as_deref().unwrap_or("see the log"))
+        }
+    };
+    writeln!(out, "reload     {}", table::clean(&reload))?;
+    let uptime = units::span(Duration::from_secs(summary.uptime_seconds));
+    let version = table::clean(summary.version.as_deref().unwrap_or("unknown"));
+    writeln!(out, "up         {uptime}, version {version}")
+}
+
+/// Probes in flight against the slots for them, and those that need none.
+fn in_flight(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
+    let count = units::count;
+    let (raw, raw_capacity) = (summary.raw_in_flight, summary.raw_in_flight_capacity);
+    let capacity = summary.in_flight_capacity.saturating_sub(raw_capacity);
+    let in_flight = summary.in_flight.saturating_sub(raw);
     write!(out, "in flight  {} of {}", count(in_flight), count(capacity))?;
     match summary.workers.len() as u64 {
         0 => {}
@@ -160,25 +187,13 @@ fn print(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
             units::times(worst, capacity),
         )?,
     }
+    if raw_capacity > 0 {
+        write!(out, ", and {} of {} without a socket", count(raw), count(raw_capacity))?;
+    }
     match &summary.backend {
-        None => writeln!(out)?,
-        Some(backend) => writeln!(out, ", on {}", table::clean(backend))?,
+        None => writeln!(out),
+        Some(backend) => writeln!(out, ", on {}", table::clean(backend)),
     }
-    writeln!(out, "overloaded {}", if summary.overloaded { "yes" } else { "no" })?;
-    for Trouble { code, message, cure } in &summary.troubles {
-        writeln!(out, "trouble    {}", table::clean(&format!("{code}: {message}; {cure}")))?;
-    }
-    let reload = match &summary.last_reload {
-        None => "none yet".to_owned(),
-        Some(LastReload { at, ok: true, .. }) => format!("{at}, done"),
-        Some(LastReload { at, error, .. }) => {
-            format!("{at}, refused: {}", error.as_deref().unwrap_or("see the log"))
-        }
-    };
-    writeln!(out, "reload     {}", table::clean(&reload))?;
-    let uptime = units::span(Duration::from_secs(summary.uptime_seconds));
-    let version = table::clean(summary.version.as_deref().unwrap_or("unknown"));
-    writeln!(out, "up         {uptime}, version {version}")
 }
 
 #[cfg(test)]
@@ -209,6 +224,13 @@ trouble    EMFILE: too few files; 6 probes; raise it [31m
 reload     2026-01-02T03:04:05.678Z, refused: bad [31m
 up         1 h 1 min, version 0.1.0
 ";
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+        let raw = r#""in_flight":1264,"raw_in_flight":1200,"raw_in_flight_capacity":524288,"#;
+        let text = text.replace(r#""in_flight":64,"#, raw).replace(":32768", ":557056");
+        let mut out = Vec::new();
+        print(&mut out, &parse(&text).unwrap()).unwrap();
+        let expected =
+            expected.replace("2.2 times)", "2.2 times), and 1,200 of 524,288 without a socket");
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 }

@@ -7,7 +7,7 @@ use super::{Answer, Exit, Failure, Format, table, units};
 use crate::config::{self, Config, Protocol};
 use crate::engine::{Plan, scan};
 use crate::io::Backend;
-use crate::limits::API_CONNECTIONS_MAX;
+use crate::limits::{API_CONNECTIONS_MAX, RAW_FILES_PER_WORKER, RAW_IN_FLIGHT_MAX};
 use crate::registry::{Group, IdAllocator, Registry};
 use crate::time::Instant;
 use serde::Serialize;
@@ -36,13 +36,15 @@ const FILES_PER_WORKER: u64 = 8;
 pub fn run(args: &ValidateArgs) -> Answer {
     let config = config::load(&args.file).map_err(Failure::usage)?;
     let asked = &config.engine;
-    let plan = Plan::new(asked.backend, asked.workers, asked.max_in_flight);
-    let capacity = Capacity::from(&plan.map_err(Failure::engine)?);
+    let raw = scan::asked(&config.groups).is_some();
+    let plan = Plan::new(asked.backend, asked.workers, asked.max_in_flight, raw);
+    let plan = plan.map_err(Failure::engine)?;
+    let capacity = Capacity::from(&plan);
     let out = &mut io::BufWriter::new(io::stdout().lock());
     let printed = validate(&config, capacity, args.format, out).and_then(|()| out.flush());
     printed.map_err(|error| Failure::output(&error))?;
     // Who serves it may be another user than who validates it.
-    if let Err(refusal) = scan::refuse(&config.groups) {
+    if let Err(refusal) = scan::refuse(&config.groups, &plan) {
         anstream::eprintln!("warning: as this user, 'ringcheck serve' would refuse it: {refusal}");
     }
     Ok(Exit::Good)
@@ -106,6 +108,8 @@ struct GroupCost<'a> {
     probes_per_second: f64,
     /// Probes in flight where no target answers.
     in_flight_worst: u64,
+    /// Of a TCP check; where it is `raw`, they need no slot.
+    handshake: Option<&'static str>,
 }
 
 /// What all groups cost together, and what there is.
@@ -115,8 +119,12 @@ struct Summary {
     targets: u64,
     probed: u64,
     probes_per_second: f64,
+    /// Of the probes that need a slot.
     in_flight_worst: u64,
     in_flight_capacity: u64,
+    /// Of those that need no socket.
+    raw_in_flight_worst: u64,
+    raw_in_flight_capacity: u64,
     workers: u64,
     backend: &'static str,
     /// Probe slots of each worker.
@@ -144,6 +152,13 @@ fn group_cost(group: &Group) -> GroupCost<'_> {
         timeout: config::duration::text(check.timeout),
         probes_per_second: tenths(probed as f64 / check.interval.as_secs_f64()),
         in_flight_worst: check.in_flight_worst(probed),
+        handshake: check.is_tcp().then(|| config::handshake_name(check.handshake)),
+    }
+}
+
+impl GroupCost<'_> {
+    fn is_raw(&self) -> bool {
+        self.handshake == Some("raw")
     }
 }
 
@@ -151,9 +166,13 @@ impl Summary {
     fn of(costs: &[GroupCost<'_>], capacity: Capacity) -> Self {
         let Capacity { workers, slots, file_limit, backend } = capacity;
         let sum = |figure: fn(&GroupCost<'_>) -> u64| costs.iter().map(figure).sum::<u64>();
-        let in_flight_worst = sum(|cost| cost.in_flight_worst);
+        let in_flight_worst = sum(|cost| if cost.is_raw() { 0 } else { cost.in_flight_worst });
         let in_flight_capacity = workers * slots;
-        let files = API_CONNECTIONS_MAX as u64 + FILES_DAEMON + FILES_PER_WORKER * workers;
+        let raw_in_flight_worst = sum(|cost| if cost.is_raw() { cost.in_flight_worst } else { 0 });
+        let raw_in_flight_capacity = workers * u64::from(RAW_IN_FLIGHT_MAX);
+        let raw_files = if costs.iter().any(GroupCost::is_raw) { RAW_FILES_PER_WORKER } else { 0 };
+        let files_per_worker = FILES_PER_WORKER + raw_files as u64;
+        let files = API_CONNECTIONS_MAX as u64 + FILES_DAEMON + files_per_worker * workers;
         let files_needed = match backend {
             // Probes have direct descriptors, which are no files of the process; but the kernel
             // allows a ring no more of them than the process may have files.
@@ -168,12 +187,16 @@ impl Summary {
             probes_per_second: tenths(costs.iter().fold(0.0, |all, c| all + c.probes_per_second)),
             in_flight_worst,
             in_flight_capacity,
+            raw_in_flight_worst,
+            raw_in_flight_capacity,
             workers,
             backend: backend.name(),
             slots,
             files_needed,
             file_limit,
-            fits: in_flight_worst <= in_flight_capacity && files_needed <= file_limit,
+            fits: in_flight_worst <= in_flight_capacity
+                && raw_in_flight_worst <= raw_in_flight_capacity
+                && files_needed <= file_limit,
         }
     }
 }
@@ -208,10 +231,12 @@ fn print_table(costs: &[GroupCost<'_>], summary: &Summary, out: &mut impl Write)
         table::print(out, &rows)?;
         writeln!(out)?;
     }
-    print_summary(summary, out)
+    let tcp = costs.iter().any(|cost| cost.handshake.is_some() && !cost.is_raw());
+    print_summary(summary, tcp, out)
 }
 
-fn print_summary(summary: &Summary, out: &mut impl Write) -> io::Result<()> {
+/// `tcp`: there are TCP checks with sockets.
+fn print_summary(summary: &Summary, tcp: bool, out: &mut impl Write) -> io::Result<()> {
     let [worst, capacity] = [summary.in_flight_worst, summary.in_flight_capacity].map(units::count);
     let workers = units::counted(summary.workers, "worker");
     let slots = units::count(summary.slots);
@@ -229,13 +254,27 @@ fn print_summary(summary: &Summary, out: &mut impl Write) -> io::Result<()> {
         "in flight at worst: {worst} of {capacity} ({slots} slots each of {workers}, {})",
         summary.backend
     )?;
+    let raw = [summary.raw_in_flight_worst, summary.raw_in_flight_capacity];
+    if raw[0] > 0 {
+        let [worst, capacity] = raw.map(units::count);
+        writeln!(out, "without a socket at worst: {worst} of {capacity}")?;
+    }
     writeln!(out, "files needed: {needed} of {limit}")?;
     if summary.in_flight_worst > summary.in_flight_capacity {
         writeln!(
             out,
             "warning: were all targets silent, intervals would stretch {}; raise engine.workers, \
-             engine.max_in_flight or intervals, or lower timeouts",
+             engine.max_in_flight or intervals, or lower timeouts{}",
             units::times(summary.in_flight_worst, summary.in_flight_capacity),
+            if tcp { ", or use handshake = \"raw\" for TCP checks" } else { "" },
+        )?;
+    }
+    if raw[0] > raw[1] {
+        writeln!(
+            out,
+            "warning: were all targets of raw handshakes silent, intervals would stretch {}; raise \
+             engine.workers or intervals, or lower timeouts",
+            units::times(raw[0], raw[1]),
         )?;
     }
     if summary.files_needed > summary.file_limit {
@@ -323,6 +362,21 @@ files needed: 1,104 of 20,000
     }
 
     #[test]
+    fn groups_without_sockets_need_no_slots_but_some_files() {
+        let raw = CONFIG.replace("timeout = \"2s\"", "timeout = \"2s\"\nhandshake = \"raw\"");
+        let text = printed(&raw, CAPACITY, Format::Table);
+        let expected = "in flight at worst: 615 of 512 (512 slots each of 1 worker, io_uring)\n\
+                        without a socket at worst: 256 of 262,144\nfiles needed: 1,119 of 4,096\n";
+        assert!(text.contains(expected), "{text}");
+        assert!(text.contains("lower timeouts, or use handshake = \"raw\""), "{text}");
+        let many = raw.replace("127.1.0.0/24", "127.64.0.0/12");
+        let text = printed(&many, Capacity { slots: 1_000, ..CAPACITY }, Format::Table);
+        let warning = "warning: were all targets of raw handshakes silent, intervals would stretch \
+                       4.0 times; raise engine.workers or";
+        assert!(text.contains(warning), "{text}");
+    }
+
+    #[test]
     fn json_is_one_object_a_line() {
         let capacity = Capacity { slots: 2_000, ..CAPACITY };
         let text = printed(CONFIG, capacity, Format::Json);
@@ -332,11 +386,13 @@ files needed: 1,104 of 20,000
         let group = serde_json::json!({
             "group": "slow", "rules": "free", "protocol": "TCP", "targets": 256, "probed": 256,
             "interval": "1s", "timeout": "2s", "probes_per_second": 256.0, "in_flight_worst": 256,
+            "handshake": "half",
         });
         assert_eq!(lines[1], group);
         let summary = serde_json::json!({
             "groups": 3, "targets": 1281, "probed": 1280, "probes_per_second": 358.4,
-            "in_flight_worst": 871, "in_flight_capacity": 2000, "workers": 1, "slots": 2000,
+            "in_flight_worst": 871, "in_flight_capacity": 2000, "raw_in_flight_worst": 0,
+            "raw_in_flight_capacity": 262_144, "workers": 1, "slots": 2000,
             "backend": "io_uring",
             "files_needed": 2000, "file_limit": 4096, "fits": true,
         });

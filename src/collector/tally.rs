@@ -45,6 +45,9 @@ impl Tally {
         figures.lost_us += stats.lost_us;
         figures.in_flight = u64::from(stats.in_flight);
         figures.in_flight_capacity = u64::from(stats.in_flight_capacity);
+        figures.raw_in_flight = u64::from(stats.raw_in_flight);
+        figures.raw_in_flight_capacity = u64::from(stats.raw_in_flight_capacity);
+        figures.slots_stuck = u64::from(stats.slots_stuck);
         figures.backlog = u64::from(stats.backlog);
         figures.targets = u64::from(stats.targets);
         self.starts.push_back((now, figures.started));
@@ -89,6 +92,9 @@ pub(super) fn total(tallies: &[Tally], workers: &[Figures], now: Instant) -> Fig
         total.per_second += figures.per_second;
         total.in_flight += figures.in_flight;
         total.in_flight_capacity += figures.in_flight_capacity;
+        total.raw_in_flight += figures.raw_in_flight;
+        total.raw_in_flight_capacity += figures.raw_in_flight_capacity;
+        total.slots_stuck += figures.slots_stuck;
         total.backlog += figures.backlog;
         total.targets += figures.targets;
     }
@@ -167,6 +173,10 @@ mod tests {
             stats.finish(Outcome::plain(Code::L4Ok), Duration::from_millis(2));
         }
         stats.in_flight = 7;
+        stats.in_flight_capacity = 90;
+        stats.raw_in_flight = 5;
+        stats.raw_in_flight_capacity = 80;
+        stats.slots_stuck = 2;
         stats
     }
 
@@ -230,7 +240,9 @@ mod tests {
         tallies[1].add(&stretch(30, 1), now);
         let workers: Vec<Figures> = tallies.iter().map(|tally| tally.figures(now)).collect();
         let total = total(&tallies, &workers, now);
-        assert_eq!((total.started, total.in_flight), (40, 14));
+        assert_eq!((total.started, total.in_flight, total.in_flight_capacity), (40, 14, 180));
+        let raw = (total.raw_in_flight, total.raw_in_flight_capacity);
+        assert_eq!((raw, total.slots_stuck), ((10, 160), 4));
         assert!((39.0..41.0).contains(&total.per_second));
         assert!((1_000..1_010).contains(&total.lateness_us.p50));
         assert!((3_000..3_030).contains(&total.lateness_us.max));

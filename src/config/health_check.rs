@@ -24,6 +24,18 @@ impl HealthCheck {
         u64::try_from(in_flight).unwrap_or(u64::MAX)
     }
 
+    /// Whether it asks for a connection and no more.
+    #[must_use]
+    pub const fn is_tcp(&self) -> bool {
+        matches!(self.protocol, Protocol::Tcp)
+    }
+
+    /// Whether its probes need no socket: then they are not among those of `max_in_flight`.
+    #[must_use]
+    pub const fn is_raw(&self) -> bool {
+        self.is_tcp() && matches!(self.handshake, Handshake::Raw)
+    }
+
     /// The health check as a worker uses it, the request rendered once.
     #[must_use]
     pub fn recipe(&self) -> Recipe {

@@ -270,7 +270,8 @@ pub(super) const fn close_name(close: Close) -> &'static str {
 }
 
 /// The word of a handshake.
-pub(super) const fn handshake_name(handshake: Handshake) -> &'static str {
+#[must_use]
+pub const fn handshake_name(handshake: Handshake) -> &'static str {
     match handshake {
         Handshake::Half => "half",
         Handshake::Full => "full",

@@ -16,7 +16,7 @@ use crate::api::{
     self, ApiState, BindError, LastReload, Parts, ReloadError, ReloadFuture, ReloadHandle,
 };
 use crate::collector::Collector;
-use crate::config::{AlibabaConfig, AwsConfig, Config};
+use crate::config::{AlibabaConfig, AwsConfig, Config, Given};
 use crate::edit::{Edit, EditError, EditFuture, Edits, Judge};
 use crate::io::Backend;
 use crate::limits::API_CONNECTIONS_MAX;
@@ -27,7 +27,6 @@ use crate::wall::WallClock;
 use crate::worker::{Keep, Options};
 use arc_swap::ArcSwapOption;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -91,15 +90,13 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts workers on the targets of `config`, and binds its socket. `file` is what is reloaded;
-    /// none where there is nothing to reload.
+    /// Starts workers on the targets of `config`, and binds its socket. `given` is what is
+    /// reloaded; none where there is nothing to reload.
     ///
     /// # Errors
     /// See [`DaemonError`]; whatever was started is stopped again.
-    pub fn start(config: Config, file: Option<PathBuf>) -> Result<Self, DaemonError> {
-        let asked = &config.engine;
-        let plan = Plan::new(asked.backend, asked.workers, asked.max_in_flight)?;
-        scan::refuse(&config.groups).map_err(EngineError::Resources)?;
+    pub fn start(config: Config, given: Option<Given>) -> Result<Self, DaemonError> {
+        let plan = plan(&config)?;
         let opened = Opened::take(&config)?;
         let api = &config.api;
         // One value until the end: where the start fails, the listener must go before its file,
@@ -135,7 +132,7 @@ impl Daemon {
             Arc::clone(&table),
             commands,
             Judge { file: name.clone(), targets_max: config.engine.max_targets },
-            file,
+            given,
             Arc::clone(&last),
             Arc::clone(&stopping),
         );
@@ -248,6 +245,14 @@ impl Daemon {
         stopped?;
         Ok(collected?)
     }
+}
+
+/// The plan for `config`, where the host allows what its groups ask for.
+fn plan(config: &Config) -> Result<Plan, EngineError> {
+    let (asked, raw) = (&config.engine, scan::asked(&config.groups).is_some());
+    let plan = Plan::new(asked.backend, asked.workers, asked.max_in_flight, raw)?;
+    scan::refuse(&config.groups, &plan).map_err(EngineError::Resources)?;
+    Ok(plan)
 }
 
 /// Says how sockets are driven; and where that is not the best way, why, and the cure.

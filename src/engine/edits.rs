@@ -127,7 +127,7 @@ impl Keeper {
     ) -> Result<(Done, Option<Ready>), EditError> {
         match &edit {
             Edit::CreateGroup(group) | Edit::ChangeGroup { group, .. } => {
-                scan::refuse([&**group]).map_err(EditError::Unavailable)?;
+                scan::refuse([&**group], self.engine.plan()).map_err(EditError::Unavailable)?;
             }
             Edit::DeleteGroup { .. }
             | Edit::Register { .. }

@@ -9,13 +9,15 @@
 //! installed in the table; then the workers get their commands. A reload that fails anywhere before
 //! the second step has changed nothing.
 
+use super::daemon::DaemonError;
 use super::edits::{self, EditRequest};
+use super::fixed::Fixed;
 use super::persist::{self, Now};
 use super::warm::Past;
 use super::{Engine, EngineError, scan};
 use crate::api::{LastReload, ReloadError, ReloadSummary};
 use crate::collector;
-use crate::config::{self, Config};
+use crate::config::{Config, Given};
 use crate::edit::{Conflict, Judge};
 use crate::health::Health;
 use crate::heap;
@@ -55,15 +57,17 @@ pub(super) enum Request {
 /// See the module's head.
 #[derive(Debug)]
 pub(super) struct Keeper {
-    engine: Engine,
+    pub(super) engine: Engine,
+    /// What it was started with, as far as a reload does not change it.
+    fixed: Option<Fixed>,
     pub(super) table: Arc<StateTable>,
     collector: Sender<collector::Command>,
     pub(super) store: Store,
     pub(super) ids: IdAllocator,
     pub(super) registry: Arc<Registry>,
     pub(super) judge: Judge,
-    /// The configuration's file; none where there is none to reload (demo).
-    file: Option<PathBuf>,
+    /// The configuration; none where there is none to reload.
+    given: Option<Given>,
     /// Targets files with their last known time of change.
     watched: Vec<(PathBuf, Option<SystemTime>)>,
     /// What the first registry's targets were before.
@@ -85,19 +89,20 @@ impl Keeper {
         table: Arc<StateTable>,
         collector: Sender<collector::Command>,
         judge: Judge,
-        file: Option<PathBuf>,
+        given: Option<Given>,
         last: Arc<ArcSwapOption<LastReload>>,
         stopping: Stopping,
     ) -> Self {
         Self {
             engine,
+            fixed: None,
             table,
             collector,
             store: Store::memory(),
             ids: IdAllocator::default(),
             registry: Arc::default(),
             judge,
-            file,
+            given,
             watched: Vec::new(),
             past: None,
             gives_back: true,
@@ -110,24 +115,28 @@ impl Keeper {
     /// what changes is kept in `store`.
     ///
     /// # Errors
-    /// Where it does not fit the table.
+    /// Where it does not fit the table, or asks for what cannot be done here.
     pub(super) fn start(
         &mut self,
         config: Config,
         store: Store,
         past: Option<Past>,
-    ) -> Result<(), ReloadError> {
+    ) -> Result<(), DaemonError> {
         self.store = store;
-        let Some(mut past) = past else { return self.take(config, First::Spread).map(drop) };
+        self.fixed = Some(Fixed::of(&config));
+        let Some(mut past) = past else {
+            self.take(config, First::Spread)?;
+            return Ok(());
+        };
         self.watched = watched(&config);
         let mut ids = self.ids.clone();
         let (registry, change) = persist::first(&config, &mut past.loaded, &mut ids, now())
             .map_err(|error| ReloadError::Invalid(error.to_string()))?;
-        scan::refuse(registry.groups.iter().map(|group| &group.config))
-            .map_err(ReloadError::Invalid)?;
+        scan::refuse(registry.groups.iter().map(|group| &group.config), self.engine.plan())
+            .map_err(EngineError::Resources)?;
         self.past = Some(past);
         drop(config);
-        self.adopt(Arc::new(registry), ids, change, First::Spread)
+        Ok(self.adopt(Arc::new(registry), ids, change, First::Spread)?)
     }
 
     /// Serves requests, and watches files, until the daemon stops or a worker ends by itself.
@@ -218,13 +227,7 @@ impl Keeper {
         self.gives_back = true;
         let error = result.as_ref().err().map(ToString::to_string);
         match (&result, &error) {
-            (Ok(done), _) => tracing::info!(
-                groups = done.groups,
-                targets = done.targets,
-                added = done.added,
-                removed = done.removed,
-                "reloaded"
-            ),
+            (Ok(done), _) => say(done),
             (Err(_), error) => tracing::error!(
                 error = error.as_deref().unwrap_or_default(),
                 "reload refused; the former configuration runs on"
@@ -248,12 +251,12 @@ impl Keeper {
 
     fn try_reload(&mut self, force: bool) -> Result<ReloadSummary, ReloadError> {
         self.goes_on()?;
-        let Some(file) = &self.file else {
+        let Some(given) = &self.given else {
             let reason = "there is no configuration file to reload; this is a demonstration";
             return Err(ReloadError::Unavailable(reason.to_owned()));
         };
-        let config = config::load(file).map_err(|error| ReloadError::Invalid(error.to_string()))?;
-        scan::refuse(&config.groups).map_err(ReloadError::Invalid)?;
+        let config = given.load().map_err(|error| ReloadError::Invalid(error.to_string()))?;
+        scan::refuse(&config.groups, self.engine.plan()).map_err(ReloadError::Invalid)?;
         self.goes_on()?;
         let invalid = |conflict: Conflict| ReloadError::Invalid(conflict.to_string());
         Conflict::check(&config, &self.registry).map_err(invalid)?;
@@ -262,9 +265,12 @@ impl Keeper {
                 .map_err(|refusal| ReloadError::MassRemoval(refusal.to_string()))?;
         }
         let targets_max = config.engine.max_targets;
+        let next = Fixed::of(&config);
+        let fixed = self.fixed.as_ref();
+        let from_next_start = fixed.map_or_else(Vec::new, |fixed| fixed.changed(&next));
         let done = self.take(config, First::Soon(0))?;
         self.judge.targets_max = targets_max;
-        Ok(done)
+        Ok(ReloadSummary { from_next_start, ..done })
     }
 
     /// Builds the next registry, installs it, and tells the workers.
@@ -280,7 +286,8 @@ impl Keeper {
             (registry.revision, change.registered, change.deregistered);
         self.adopt(Arc::new(registry), ids, change, first)?;
         self.watched = watched;
-        Ok(ReloadSummary { revision, groups, targets, added, removed })
+        let from_next_start = Vec::new();
+        Ok(ReloadSummary { revision, groups, targets, added, removed, from_next_start })
     }
 
     /// Installs a registry, and tells the workers.
@@ -338,6 +345,16 @@ pub(super) fn now() -> Now {
 }
 
 /// The targets files of `config`, with their times of change.
+/// Says what a reload has done, and what it has not.
+fn say(done: &ReloadSummary) {
+    let &ReloadSummary { groups, targets, added, removed, .. } = done;
+    tracing::info!(groups, targets, added, removed, "reloaded");
+    if !done.from_next_start.is_empty() {
+        let settings = done.from_next_start.join(", ");
+        tracing::warn!("{settings}: what was changed there holds from the next start");
+    }
+}
+
 fn watched(config: &Config) -> Vec<(PathBuf, Option<SystemTime>)> {
     let files = config.groups.iter().flat_map(|group| &group.targets_files);
     files.map(|file| (file.clone(), changed_at(file))).collect()
@@ -351,7 +368,7 @@ fn changed_at(file: &PathBuf) -> Option<SystemTime> {
 mod tests {
     use super::*;
     use crate::collector::Collector;
-    use crate::config::{GroupConfig, GroupSpec, Origin, Source};
+    use crate::config::{self, GroupConfig, GroupSpec, Origin, Source};
     use crate::edit::{Done, Edit, EditError};
     use crate::engine::Plan;
     use crate::io::Backend;
@@ -360,7 +377,7 @@ mod tests {
 
     /// A keeper of a table with ten places, with a worker that has nothing to do.
     fn keeper() -> Keeper {
-        let plan = Plan::new(Backend::IoUring, Some(1), Some(16)).unwrap();
+        let plan = Plan::new(Backend::IoUring, Some(1), Some(16), false).unwrap();
         let options = |_| Options { rounds: None, rate: None };
         let engine = Engine::start(&plan, Keep::Newest, options).unwrap();
         let table = Arc::new(StateTable::new(10, monotonic()));
@@ -369,7 +386,8 @@ mod tests {
         let collector = Collector::new(Arc::clone(&table), 1, monotonic());
         std::thread::spawn(move || collector.run(&batches, &spares, &orders));
         let judge = Judge { file: String::new(), targets_max: 10 };
-        Keeper::new(engine, table, commands, judge, None, Arc::default(), Stopping::default())
+        let (last, stopping) = (Arc::default(), Stopping::default());
+        Keeper::new(engine, table, commands, judge, None, last, stopping)
     }
 
     #[test]
@@ -381,7 +399,7 @@ mod tests {
         std::fs::write(&file, format!("{group}\n{check}\n")).unwrap();
         std::fs::write(&list, "127.0.0.1:1\n").unwrap();
         let mut keeper = keeper();
-        keeper.file = Some(file.clone());
+        keeper.given = Some(Given::file(file.clone()));
         keeper.start(config::load(&file).unwrap(), Store::memory(), None).unwrap();
         let (table, stopping) = (Arc::clone(&keeper.table), Arc::clone(&keeper.stopping));
         let (requests, asked) = bounded(1);

@@ -6,6 +6,7 @@
 
 pub mod daemon;
 mod edits;
+mod fixed;
 mod journal;
 mod keeper;
 mod lasting;
@@ -61,6 +62,7 @@ pub enum EngineError {
 /// Running workers.
 #[derive(Debug)]
 pub struct Engine {
+    plan: Plan,
     workers: Vec<Handle>,
     batches: Receiver<Batch>,
 }
@@ -90,7 +92,13 @@ impl Engine {
             start_worker(worker, plan, keep, options(worker), reports)
         };
         let workers = (0..plan.workers).map(start).collect::<Result<_, _>>()?;
-        Ok(Self { workers, batches })
+        Ok(Self { plan: plan.clone(), workers, batches })
+    }
+
+    /// What it runs by.
+    #[must_use]
+    pub const fn plan(&self) -> &Plan {
+        &self.plan
     }
 
     /// How many workers there are.

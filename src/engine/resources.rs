@@ -3,9 +3,11 @@
 
 use super::EngineError;
 use crate::config;
+use crate::io::raw::CannotScan;
 use crate::io::{Backend, Host, Unsupported};
 use crate::limits::{
     API_CONNECTIONS_MAX, FILES_BESIDES, FILES_PER_WORKER, IN_FLIGHT_DEFAULT, IN_FLIGHT_MAX,
+    RAW_FILES_PER_WORKER,
 };
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -30,7 +32,8 @@ pub struct Plan {
 
 impl Plan {
     /// Plans with what the host gives, and raises the soft file limit to the hard one. `backend`,
-    /// `workers` and `max_in_flight` (per worker) are what the configuration asks for, if it does.
+    /// `workers` and `max_in_flight` (per worker) are what the configuration asks for, if it does;
+    /// `raw`: whether a group has `handshake = "raw"`.
     ///
     /// # Errors
     /// Where the configuration asks for more than the host gives. Whether io_uring, where it is
@@ -39,12 +42,13 @@ impl Plan {
         backend: impl Into<config::Backend>,
         workers: Option<usize>,
         max_in_flight: Option<usize>,
+        raw: bool,
     ) -> Result<Self, EngineError> {
         let cpus = cpus();
         let file_limit = raise_file_limit();
-        let workers = workers_within(file_limit, workers, cpus.len())?;
+        let workers = workers_within(file_limit, workers, cpus.len(), raw)?;
         let plan = |backend, instead| {
-            let slots = slots_within(backend, file_limit, workers, max_in_flight)?;
+            let slots = slots_within(backend, file_limit, workers, max_in_flight, raw)?;
             let cpus = cpus.clone();
             Ok(Self { workers, slots, cpus, file_limit, backend, instead })
         };
@@ -68,6 +72,28 @@ impl Plan {
         if self.workers > self.cpus.len() { None } else { self.cpus.get(worker).copied() }
     }
 
+    /// Whether the files are enough for `handshake = "raw"` too, which the plan may not have
+    /// reckoned with.
+    ///
+    /// # Errors
+    /// What is missing, and the cure.
+    pub fn room_to_scan(&self) -> Result<(), CannotScan> {
+        let slots = match self.backend {
+            Backend::IoUring => 0,
+            Backend::Epoll => self.capacity(),
+        };
+        let needed = (FILES_BESIDES + self.workers * files_per_worker(true)) as u64 + slots;
+        if needed <= self.file_limit {
+            return Ok(());
+        }
+        let limit = self.file_limit;
+        Err(CannotScan {
+            what: format!("handshake \"raw\" needs {needed} files, and the limit is {limit}"),
+            cure: "raise it (ulimit -n, LimitNOFILE=), or lower engine.workers, or use handshake \
+                   \"half\"",
+        })
+    }
+
     /// Probes in flight of all workers together.
     #[must_use]
     pub const fn capacity(&self) -> u64 {
@@ -84,12 +110,17 @@ impl From<Backend> for config::Backend {
     }
 }
 
+const fn files_per_worker(raw: bool) -> usize {
+    if raw { FILES_PER_WORKER + RAW_FILES_PER_WORKER } else { FILES_PER_WORKER }
+}
+
 /// How many slots each worker has: as many as asked for, else what there is room for.
 fn slots_within(
     backend: Backend,
     file_limit: u64,
     workers: usize,
     asked: Option<usize>,
+    raw: bool,
 ) -> Result<u32, EngineError> {
     let files = usize::try_from(file_limit).unwrap_or(usize::MAX);
     let most = match backend {
@@ -99,7 +130,7 @@ fn slots_within(
         // Each socket is a file of the process: what the rest leaves is shared out. Where it is
         // little, the API's clients get a quarter of it.
         Backend::Epoll => {
-            let left = files.saturating_sub(FILES_BESIDES + workers * FILES_PER_WORKER);
+            let left = files.saturating_sub(FILES_BESIDES + workers * files_per_worker(raw));
             (left - API_CONNECTIONS_MAX.min(left / 4)) / workers
         }
     };
@@ -128,17 +159,20 @@ fn workers_within(
     file_limit: u64,
     asked: Option<usize>,
     cpus: usize,
+    raw: bool,
 ) -> Result<usize, EngineError> {
     let files = usize::try_from(file_limit).unwrap_or(usize::MAX);
-    let most = files.saturating_sub(FILES_BESIDES) / FILES_PER_WORKER;
+    let each = files_per_worker(raw);
+    let most = files.saturating_sub(FILES_BESIDES) / each;
     let workers = asked.unwrap_or_else(|| cpus.min(most)).max(1);
     if workers <= most {
         return Ok(workers);
     }
-    let needed = FILES_BESIDES + workers * FILES_PER_WORKER;
+    let needed = FILES_BESIDES + workers * each;
+    let raw = if raw { ", handshake = \"raw\"" } else { "" };
     Err(EngineError::Resources(format!(
-        "the file limit is {file_limit}, but {needed} are needed, engine.workers = {workers}; raise it \
-         (ulimit -n, LimitNOFILE=) or lower engine.workers"
+        "the file limit is {file_limit}, but {needed} are needed, engine.workers = {workers}{raw}; raise \
+         it (ulimit -n, LimitNOFILE=) or lower engine.workers"
     )))
 }
 
@@ -173,12 +207,19 @@ mod tests {
 
     #[test]
     fn workers_are_as_many_as_the_files_allow() {
-        assert_eq!(workers_within(64, None, 2).unwrap(), 2);
-        assert_eq!(workers_within(64, None, 100).unwrap(), 5);
-        assert_eq!(workers_within(64, Some(5), 2).unwrap(), 5);
-        assert_eq!(workers_within(u64::MAX, None, 100).unwrap(), 100);
+        let workers = |files, asked, cpus| workers_within(files, asked, cpus, false);
+        assert_eq!(workers(64, None, 2).unwrap(), 2);
+        assert_eq!(workers(64, None, 100).unwrap(), 5);
+        assert_eq!(workers(64, Some(5), 2).unwrap(), 5);
+        assert_eq!(workers(u64::MAX, None, 100).unwrap(), 100);
+        assert_eq!(workers_within(89, None, 2, true).unwrap(), 1);
+        assert_eq!(workers_within(90, None, 2, true).unwrap(), 2);
+        let error = workers_within(89, Some(2), 2, true).unwrap_err().to_string();
+        let expected = "the file limit is 89, but 90 are needed, engine.workers = 2, handshake = \
+                        \"raw\"; raise it (ulimit -n, LimitNOFILE=) or lower engine.workers";
+        assert_eq!(error, expected);
         for (files, asked) in [(64, Some(6)), (37, None), (0, None)] {
-            let error = workers_within(files, asked, 2).unwrap_err().to_string();
+            let error = workers(files, asked, 2).unwrap_err().to_string();
             let limit = format!("the file limit is {files}, but ");
             assert!(error.starts_with(&limit) && error.contains("ulimit -n"), "{error}");
         }
@@ -187,24 +228,42 @@ mod tests {
     #[test]
     fn a_plan_fits_the_host_or_says_what_does_not() {
         for backend in Backend::ALL {
-            let plan = Plan::new(backend, Some(1), Some(64)).unwrap();
+            let plan = Plan::new(backend, Some(1), Some(64), false).unwrap();
             assert_eq!((plan.workers, plan.slots, plan.capacity()), (1, 64, 64));
             assert_eq!((plan.backend, &plan.instead), (backend, &None));
             assert!(plan.cpu(0).is_some());
-            assert_eq!(Plan::new(backend, Some(200), Some(64)).unwrap().cpu(0), None);
-            let error = Plan::new(backend, None, Some(1_000_000)).unwrap_err().to_string();
+            assert_eq!(Plan::new(backend, Some(200), Some(64), false).unwrap().cpu(0), None);
+            let error = Plan::new(backend, None, Some(1_000_000), false).unwrap_err().to_string();
             assert!(
                 error.contains("max_in_flight is 1000000") && error.contains("ulimit -n"),
                 "{error}"
             );
         }
-        let auto = Plan::new(config::Backend::Auto, Some(1), Some(64)).unwrap();
+        let auto = Plan::new(config::Backend::Auto, Some(1), Some(64), false).unwrap();
         assert_eq!((auto.backend, auto.instead), (Backend::IoUring, None), "tests run where it is");
     }
 
     #[test]
+    fn scanning_needs_files_too() {
+        let slots = slots_within(Backend::Epoll, 20_000, 2, None, true).unwrap();
+        assert_eq!(slots, (20_000 - 32 - 12 - 46 - 1_024) / 2);
+        let plan = Plan::new(Backend::IoUring, Some(2), Some(64), false).unwrap();
+        let room =
+            |backend, file_limit| Plan { backend, file_limit, ..plan.clone() }.room_to_scan();
+        assert_eq!(room(Backend::IoUring, 90), Ok(()));
+        assert_eq!(room(Backend::Epoll, 90 + 128), Ok(()));
+        for (backend, files, needed) in [(Backend::IoUring, 89, 90), (Backend::Epoll, 217, 218)] {
+            let error = room(backend, files).unwrap_err().to_string();
+            let what =
+                format!("handshake \"raw\" needs {needed} files, and the limit is {files}; ");
+            assert!(error.starts_with(&what) && error.contains("ulimit -n"), "{error}");
+        }
+    }
+
+    #[test]
     fn sockets_of_epoll_share_the_files_with_the_rest_of_the_process() {
-        let slots = |files, workers, asked| slots_within(Backend::Epoll, files, workers, asked);
+        let slots =
+            |files, workers, asked| slots_within(Backend::Epoll, files, workers, asked, false);
         // 32 and 2 x 6 for the rest, 1,024 for clients of the API, and half of what is left.
         assert_eq!(slots(20_000, 2, None).unwrap(), (20_000 - 32 - 12 - 1_024) / 2);
         assert_eq!(slots(20_000, 2, Some(9_466)).unwrap(), 9_466);
@@ -223,6 +282,6 @@ mod tests {
             let error = slots(files, workers, None).unwrap_err().to_string();
             assert!(error.contains("allows 0 probes") && error.contains("ulimit -n"), "{error}");
         }
-        assert_eq!(slots_within(Backend::IoUring, 64, 2, None).unwrap(), 64);
+        assert_eq!(slots_within(Backend::IoUring, 64, 2, None, false).unwrap(), 64);
     }
 }

@@ -5,19 +5,26 @@
 
 pub use crate::io::raw::{CannotScan, may_scan};
 
+use super::Plan;
 use crate::config::GroupConfig;
-use crate::recipe::Handshake;
 
-/// An error where one of `groups` asks for what this process may not do: one line, `what, where;
-/// cure`.
+/// The first of `groups` that asks for it.
+pub fn asked<'a>(groups: impl IntoIterator<Item = &'a GroupConfig>) -> Option<&'a GroupConfig> {
+    let check = |group: &GroupConfig| group.health_check.enabled && group.health_check.is_raw();
+    groups.into_iter().find(|group| check(group))
+}
+
+/// An error where one of `groups` asks for what this process may not do, or has no files for: one
+/// line, `what, where; cure`.
 ///
 /// # Errors
 /// With the first such group.
-pub fn refuse<'a>(groups: impl IntoIterator<Item = &'a GroupConfig>) -> Result<(), String> {
-    let asks = |group: &&GroupConfig| {
-        group.health_check.enabled && group.health_check.handshake == Handshake::Raw
-    };
-    let Some(group) = groups.into_iter().find(asks) else { return Ok(()) };
+pub fn refuse<'a>(
+    groups: impl IntoIterator<Item = &'a GroupConfig>,
+    plan: &Plan,
+) -> Result<(), String> {
+    let Some(group) = asked(groups) else { return Ok(()) };
     may_scan()
+        .and_then(|()| plan.room_to_scan())
         .map_err(|CannotScan { what, cure }| format!("{what}, group '{}'; {cure}", group.name))
 }

@@ -34,7 +34,8 @@ pub const FAULTS: [Fault; 13] = [
     Fault {
         name: "NoFreeSlot",
         what: "no probe slot became free in time",
-        cure: "raise engine.max_in_flight, engine.workers or the file limit, or lower timeouts",
+        cure: "raise engine.max_in_flight, engine.workers or the file limit, lower timeouts, or use \
+               handshake = \"raw\" for TCP checks",
         detail: Detail::Cause(Cause::NoFreeSlot),
     },
     Fault {

@@ -68,6 +68,12 @@ pub struct Figures {
     pub in_flight: u64,
     /// Most probes in flight that are possible.
     pub in_flight_capacity: u64,
+    /// Those of them that need no socket.
+    pub raw_in_flight: u64,
+    /// Most of those that are possible; 0 as long as there were none.
+    pub raw_in_flight_capacity: u64,
+    /// Slots whose operations do not come back although they were cancelled: lost to probes.
+    pub slots_stuck: u64,
     /// Targets that are due and wait for a slot.
     pub backlog: u64,
     /// Targets that are probed.

@@ -29,6 +29,7 @@ pub fn troubles(stats: &StatsView, now: Instant) -> Vec<Trouble> {
         worker_stuck(stats, now),
         overloaded(stats),
         slots_full(stats),
+        slots_stuck(stats),
         lost_time(stats),
         collector_behind(total),
     ];
@@ -73,13 +74,39 @@ fn overloaded(stats: &StatsView) -> Option<Trouble> {
 }
 
 fn slots_full(stats: &StatsView) -> Option<Trouble> {
-    let is_full = |f: &Figures| f.backlog > 0 && f.in_flight >= f.in_flight_capacity;
-    let (number, worker) = first(stats, |worker| is_full(&worker.figures))?;
-    let Figures { backlog, in_flight_capacity: slots, .. } = worker.figures;
+    // Slots with a socket and raw ones are pools of their own: the one may be full when the other
+    // is not.
+    let full = |f: &Figures| {
+        let (raw, raw_slots) = (f.raw_in_flight, f.raw_in_flight_capacity);
+        let slots = f.in_flight_capacity.saturating_sub(raw_slots);
+        let is_full = f.in_flight.saturating_sub(raw) >= slots;
+        let is_raw_full = raw_slots > 0 && raw >= raw_slots;
+        (f.backlog > 0 && (is_full || is_raw_full)).then_some(if is_full {
+            slots
+        } else {
+            raw_slots
+        })
+    };
+    let (number, worker) = first(stats, |worker| full(&worker.figures).is_some())?;
+    let (slots, backlog) = (full(&worker.figures)?, worker.figures.backlog);
     Some(Trouble {
         code: "SlotsFull",
         message: format!("worker {number}: all {slots} probe slots are taken, {backlog} wait"),
         cure: FAULTS[0].cure,
+        grave: false,
+    })
+}
+
+fn slots_stuck(stats: &StatsView) -> Option<Trouble> {
+    let (number, worker) = first(stats, |worker| worker.figures.slots_stuck > 0)?;
+    let stuck = worker.figures.slots_stuck;
+    Some(Trouble {
+        code: "SlotsStuck",
+        message: format!(
+            "worker {number}: {stuck} probe slots are lost, because the kernel does not give their \
+             operations back although they were cancelled"
+        ),
+        cure: "restart it; if it comes again, update the kernel, or set engine.backend = \"epoll\"",
         grave: false,
     })
 }
@@ -171,6 +198,17 @@ mod tests {
             ..Figures::default()
         };
         assert_eq!(codes(&view(busy), 14_000), [""; 0]);
+        let raw = Figures {
+            backlog: 9,
+            in_flight: 89,
+            in_flight_capacity: 90,
+            raw_in_flight: 79,
+            raw_in_flight_capacity: 80,
+            ..Figures::default()
+        };
+        assert_eq!(codes(&view(Figures { backlog: 0, ..raw }), 9_000), [""; 0]);
+        let neither = Figures { in_flight: 88, ..raw };
+        assert_eq!(codes(&view(neither), 9_000), [""; 0], "one socket is free, and one raw slot");
     }
 
     #[test]
@@ -181,9 +219,25 @@ mod tests {
             Lately { lateness_p99_us: 2_500_000, started: 40, skipped: 60, ..Lately::default() };
         let full =
             Figures { backlog: 310, in_flight: 64, in_flight_capacity: 64, ..Figures::default() };
+        let raw = Figures { backlog: 310, raw_in_flight: 60, raw_in_flight_capacity: 80, ..full };
         let cases = [
             (lately(late), "Overloaded", "p99 of the last seconds is 2500 ms; 40 % of the starts"),
             (full, "SlotsFull", "worker 1: all 64 probe slots are taken, 310 wait"),
+            (
+                Figures { in_flight: 70, in_flight_capacity: 90, ..raw },
+                "SlotsFull",
+                "worker 1: all 10 probe slots are taken, 310 wait",
+            ),
+            (
+                Figures { in_flight: 83, raw_in_flight: 80, in_flight_capacity: 90, ..raw },
+                "SlotsFull",
+                "worker 1: all 80 probe slots are taken, 310 wait",
+            ),
+            (
+                Figures { slots_stuck: 3, ..Figures::default() },
+                "SlotsStuck",
+                "worker 1: 3 probe slots are lost",
+            ),
             (
                 lately(Lately { lost_us: 5_012_345, ..Lately::default() }),
                 "LostTime",

@@ -343,6 +343,7 @@ impl<I: Io> Worker<I> {
         self.drops.read(self.io.dropped(), self.now);
         self.stats.in_flight = self.slots.in_use();
         self.stats.in_flight_capacity = self.slots.capacity();
+        (self.stats.raw_in_flight, self.stats.raw_in_flight_capacity) = self.slots.raw();
         self.stats.slots_stuck = self.slots.stuck();
         self.stats.backlog = self.schedule.backlog();
         self.stats.targets = self.shard.len();

@@ -163,7 +163,13 @@ impl Slots {
     /// Slots in all; the raw ones count where any was needed.
     #[must_use]
     pub(super) const fn capacity(&self) -> u32 {
-        if self.raw.is_empty() { self.capacity } else { self.capacity + self.raw_capacity }
+        self.capacity + self.raw().1
+    }
+
+    /// Raw slots in use, and in all, where any was needed.
+    #[must_use]
+    pub(super) const fn raw(&self) -> (u32, u32) {
+        (self.raw_in_use, if self.raw.is_empty() { 0 } else { self.raw_capacity })
     }
 
     /// Whether every slot is in use, of those for sockets or of the raw ones.
@@ -352,7 +358,7 @@ mod tests {
         assert_eq!((raw, slots.acquire(RAW, true)), ([Some(2), Some(3)], None));
         assert!(slots.is_full(true) && !slots.is_full(false) && !slots.is_full_for_failing());
         let socket = slots.acquire(V4, false).unwrap();
-        assert_eq!((socket, slots.in_use(), slots.capacity()), (0, 3, 4));
+        assert_eq!((socket, slots.in_use(), slots.capacity(), slots.raw()), (0, 3, 4, (2, 2)));
         assert!(slots.indices() >= 4);
         slots.release(2);
         slots.release(socket);

@@ -139,9 +139,14 @@ impl ReloadHandle for Reloads {
             self.forced.lock().unwrap().push(force);
             match self.answer.lock().unwrap().clone() {
                 Some(error) => Err(error),
-                None => {
-                    Ok(ReloadSummary { revision: 2, groups: 6, targets: 7, added: 1, removed: 0 })
-                }
+                None => Ok(ReloadSummary {
+                    revision: 2,
+                    groups: 6,
+                    targets: 7,
+                    added: 1,
+                    removed: 0,
+                    from_next_start: vec!["engine.workers"],
+                }),
             }
         })
     }

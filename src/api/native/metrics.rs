@@ -106,10 +106,19 @@ impl Scrape {
             ("ringcheck_reports_merged", "Reports merged into a newer one", |f| number(f.merged)),
             ("ringcheck_lost_seconds", "Time lost by not being run", |f| seconds(f.lost_us)),
         ];
-        let gauges: [Figure; 4] = [
+        let gauges: [Figure; 7] = [
             ("ringcheck_in_flight", "Probes in flight", |f| number(f.in_flight)),
             ("ringcheck_in_flight_capacity", "Most probes in flight", |f| {
                 number(f.in_flight_capacity)
+            }),
+            ("ringcheck_raw_in_flight", "Probes in flight that need no socket", |f| {
+                number(f.raw_in_flight)
+            }),
+            ("ringcheck_raw_in_flight_capacity", "Most probes in flight without a socket", |f| {
+                number(f.raw_in_flight_capacity)
+            }),
+            ("ringcheck_slots_stuck", "Slots whose operations do not come back", |f| {
+                number(f.slots_stuck)
             }),
             ("ringcheck_backlog", "Targets due that wait for a slot", |f| number(f.backlog)),
             ("ringcheck_shard_targets", "Targets that are probed", |f| number(f.targets)),

@@ -35,6 +35,9 @@ pub(super) async fn summary(
         in_flight: stats.total.in_flight,
         in_flight_capacity: stats.total.in_flight_capacity,
         in_flight_worst: in_flight_worst(&view),
+        raw_in_flight: stats.total.raw_in_flight,
+        raw_in_flight_capacity: stats.total.raw_in_flight_capacity,
+        slots_stuck: stats.total.slots_stuck,
         backlog: stats.total.backlog,
         merged: stats.total.merged,
         lost_us: stats.total.lost_us,
@@ -60,6 +63,9 @@ fn worker(state: &ApiState, number: usize, view: &WorkerView, now: Instant) -> w
         latency_us: figures.latency_us,
         in_flight: figures.in_flight,
         in_flight_capacity: figures.in_flight_capacity,
+        raw_in_flight: figures.raw_in_flight,
+        raw_in_flight_capacity: figures.raw_in_flight_capacity,
+        slots_stuck: figures.slots_stuck,
         backlog: figures.backlog,
         merged: figures.merged,
         lost_us: figures.lost_us,
@@ -69,7 +75,7 @@ fn worker(state: &ApiState, number: usize, view: &WorkerView, now: Instant) -> w
     }
 }
 
-/// Probes in flight where no target answers.
+/// Probes in flight where no target answers, of those that need a socket.
 fn in_flight_worst(view: &View) -> u64 {
     use ShownState::{Healthy, Initial, Unavailable, Unhealthy};
     let groups = view.registry.groups.iter().zip(&view.sets);
@@ -77,7 +83,7 @@ fn in_flight_worst(view: &View) -> u64 {
         let check = &group.config.health_check;
         let states = [Initial, Healthy, Unhealthy, Unavailable];
         let probed = states.into_iter().map(|state| u64::from(sets.count(state))).sum();
-        if check.enabled { check.in_flight_worst(probed) } else { 0 }
+        if check.enabled && !check.is_raw() { check.in_flight_worst(probed) } else { 0 }
     };
     groups.map(of_group).sum()
 }

@@ -153,10 +153,11 @@ pub struct ProbeArgs {
 /// Runs the command.
 pub fn run(args: &ProbeArgs) -> Answer {
     let options = ProbeOptions::new(args)?;
-    if args.handshake == Some(ProbeHandshake::Raw) {
+    let raw = args.handshake == Some(ProbeHandshake::Raw);
+    if raw {
         may_scan().map_err(Failure::engine)?;
     }
-    let plan = Plan::new(options.backend, options.workers, None).map_err(Failure::engine)?;
+    let plan = Plan::new(options.backend, options.workers, None, raw).map_err(Failure::engine)?;
     let scope = Scope {
         format: options.format,
         probes: options.targets.len() as u64 * u64::from(options.count),

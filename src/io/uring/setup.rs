@@ -44,7 +44,9 @@ fn cure(errno: Errno) -> String {
                 .to_owned()
         }
         Errno::ENOMEM => {
-            "raise the memory limit of the container, or lower engine.max_in_flight".to_owned()
+            "raise the memory limit of the container, lower engine.max_in_flight or engine.workers, or \
+             set engine.backend = \"epoll\""
+                .to_owned()
         }
         _ => format!("{KERNEL}, this is {}", release()),
     }
