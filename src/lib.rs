@@ -12,6 +12,8 @@
 //! See docs/ARCHITECTURE.md for the picture with its reasons.
 
 // -- ground: imported by anyone, importing nothing --
+pub mod bpf;
+pub mod checksum;
 pub mod edit;
 pub mod endpoint;
 pub mod heap;

@@ -21,6 +21,8 @@ const GROUND: [&str; 6] = ["limits", "rng", "time", "endpoint", "outcome", "wall
 #[rustfmt::skip]
 const ARROWS: &[(&str, &str)] = &[
     ("limits",    ""),
+    ("bpf",       ""),
+    ("checksum",  ""),
     ("rng",       ""),
     ("time",      ""),
     ("endpoint",  ""),
@@ -40,7 +42,7 @@ const ARROWS: &[(&str, &str)] = &[
     ("registry",  "config health recipe report"),
     ("edit",      "config registry"),
     ("schedule",  "wheel"),
-    ("io",        ""),
+    ("io",        "bpf checksum"),
     ("worker",    "check health io recipe registry report schedule stats wheel"),
     ("shown",     "config health registry"),
     ("table",     "health registry report shown stats"),
@@ -50,7 +52,7 @@ const ARROWS: &[(&str, &str)] = &[
     ("api",       "access check config edit registry report table"),
     // wiring, and the shell around everything
     ("engine",    "access api collector config edit health heap io recipe registry report schedule snapshot store table worker"),
-    ("farm",      ""),
+    ("farm",      "bpf checksum"),
     ("cli",       "access check config engine farm heap io recipe registry report stats table"),
 ];
 

@@ -5,27 +5,16 @@
 //! (`tcp_v4_rcv` calls `tcp_filter`), and what it drops was never there: that is a silent target.
 //! Both programs compute [`Mix::behaviour`] and [`Darkness::covers`] of the destination address,
 //! with two instructions per class, seven more for a flapping one, and six for a blackout.
-//! Opcodes: linux/bpf_common.h; offsets relative to the network header: `SKF_NET_OFF`,
+//! Offsets relative to the network header: `SKF_NET_OFF`,
 //! linux/filter.h. Accepted sockets inherit the listener's filter, with the same answer.
 
 use super::darkness::{Darkness, FACTOR, PHASE_SHIFT, SHARE_SHIFT, STEPS};
 use super::mix::{Behaviour, Mix};
+use crate::bpf::{
+    ADD, AND, IF_AT_LEAST, IF_EQUAL, LOAD_BYTE, LOAD_BYTE_X, LOAD_HALF, LOAD_HALF_X, LOAD_WORD,
+    LOAD_X_HEADER_LENGTH, MODULO, MULTIPLY, RETURN, SHIFT_RIGHT,
+};
 use socket2::SockFilter;
-
-const LOAD_WORD: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS
-const LOAD_HALF: u16 = 0x28; // BPF_LD | BPF_H | BPF_ABS
-const LOAD_BYTE: u16 = 0x30; // BPF_LD | BPF_B | BPF_ABS
-const LOAD_HALF_X: u16 = 0x48; // BPF_LD | BPF_H | BPF_IND
-const LOAD_BYTE_X: u16 = 0x50; // BPF_LD | BPF_B | BPF_IND
-const LOAD_X_HEADER_LENGTH: u16 = 0xB1; // BPF_LDX | BPF_B | BPF_MSH
-const ADD: u16 = 0x04; // BPF_ALU | BPF_ADD | BPF_K
-const MULTIPLY: u16 = 0x24; // BPF_ALU | BPF_MUL | BPF_K
-const SHIFT_RIGHT: u16 = 0x74; // BPF_ALU | BPF_RSH | BPF_K
-const AND: u16 = 0x54; // BPF_ALU | BPF_AND | BPF_K
-const MODULO: u16 = 0x94; // BPF_ALU | BPF_MOD | BPF_K
-const IF_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
-const IF_AT_LEAST: u16 = 0x35; // BPF_JMP | BPF_JGE | BPF_K
-const RETURN: u16 = 0x06; // BPF_RET | BPF_K
 
 /// `SKF_NET_OFF`: offsets from here on count from the IP header, wherever the packet stands.
 const NETWORK_HEADER: u32 = 0xFFF0_0000;

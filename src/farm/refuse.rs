@@ -8,6 +8,7 @@
 
 use super::mix::{Behaviour, Mix};
 use super::{Darkness, FarmError, filter};
+use crate::checksum::{fold, sum};
 use nix::sys::socket::{MsgFlags, recv};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io;
@@ -121,20 +122,9 @@ fn reset(target: [u8; 4], port: u16, to: SocketAddrV4, acknowledge: u32) -> [u8;
     packet[32] = 5 << 4;
     packet[33] = 0x14;
     // The pseudo header is both addresses, the protocol and the length of the segment.
-    let sum = checksum(&packet[12..], 6 + 20);
+    let sum = fold(sum(&packet[12..]) + 6 + 20);
     packet[36..38].copy_from_slice(&sum.to_be_bytes());
     packet
-}
-
-/// The internet checksum (RFC 1071) of an even number of bytes, on top of `start`.
-#[expect(clippy::cast_possible_truncation, reason = "folded to 16 bits in the loop")]
-fn checksum(bytes: &[u8], start: u32) -> u16 {
-    let words = bytes.chunks_exact(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])));
-    let mut sum = start + words.sum::<u32>();
-    while sum > 0xFFFF {
-        sum = (sum & 0xFFFF) + (sum >> 16);
-    }
-    !(sum as u16)
 }
 
 #[cfg(test)]
@@ -157,7 +147,7 @@ mod tests {
         assert_eq!(packet[12..20], [127, 1, 0, 9, 127, 0, 0, 1]);
         assert_eq!(packet[28..32], [0; 4], "sequence number 2^32 - 1, plus one");
         assert_eq!(packet[33], 0x14);
-        assert_eq!(checksum(&packet[12..], 26), 0, "a right checksum sums up to zero");
+        assert_eq!(fold(sum(&packet[12..]) + 26), 0, "a right checksum sums up to zero");
     }
 
     #[test]

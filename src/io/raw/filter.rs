@@ -3,15 +3,8 @@
 //! room in the socket's queue.
 
 use super::packet::ANSWER_BYTES;
+use crate::bpf::{AND, IF_EQUAL, LOAD_BYTE_X, LOAD_HALF_X, LOAD_X, LOAD_X_HEADER_LENGTH, RETURN};
 use socket2::SockFilter;
-
-const LOAD_HALF_X: u16 = 0x48; // BPF_LD | BPF_H | BPF_IND
-const LOAD_BYTE_X: u16 = 0x50; // BPF_LD | BPF_B | BPF_IND
-const LOAD_X: u16 = 0x01; // BPF_LDX | BPF_W | BPF_IMM
-const LOAD_X_HEADER_LENGTH: u16 = 0xB1; // BPF_LDX | BPF_B | BPF_MSH
-const AND: u16 = 0x54; // BPF_ALU | BPF_AND | BPF_K
-const IF_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
-const RETURN: u16 = 0x06; // BPF_RET | BPF_K
 
 const DROP: u32 = 0;
 

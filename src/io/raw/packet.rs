@@ -4,6 +4,7 @@
 //! computes the one must know the other. IPv4 answers come with their IP header, IPv6 answers
 //! without (raw(7), ipv6(7)).
 
+use crate::checksum::{fold, sum};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Bytes of the longest SYN: an IPv6 header, TCP's, and one option.
@@ -132,19 +133,6 @@ pub(super) fn read_quoted(tcp: &[u8]) -> Option<(u16, u16, u32)> {
 
 const fn half(bytes: &[u8], at: usize) -> u16 {
     u16::from_be_bytes([bytes[at], bytes[at + 1]])
-}
-
-/// Sum of 16-bit words, of an even number of bytes: those here are few enough not to overflow.
-fn sum(bytes: &[u8]) -> u32 {
-    bytes.chunks_exact(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum()
-}
-
-/// The internet checksum (RFC 1071) of what was summed up.
-const fn fold(mut sum: u32) -> u16 {
-    while sum > 0xFFFF {
-        sum = (sum & 0xFFFF) + (sum >> 16);
-    }
-    !(sum as u16)
 }
 
 #[cfg(test)]
