@@ -32,6 +32,8 @@ on_each_backend! {
     a_late_answer_is_not_taken_for_the_next_probe,
     a_syn_that_is_lost_is_sent_again_after_a_second,
     what_icmp_says_of_a_syn_is_what_a_connect_fails_with,
+    what_icmp_says_of_a_syn_over_ipv6_is_heard,
+    no_port_for_answers_is_no_port_for_a_connect,
     answers_that_find_our_queue_full_are_counted,
     a_host_that_lost_nothing_tells_nothing,
     nowhere_is_here_and_ipv4_in_clothes_of_ipv6_is_ipv4,
@@ -316,6 +318,64 @@ fn what_icmp_says_of_a_syn_is_what_a_connect_fails_with(on: Backend) {
         let healthy = listener.local_addr().unwrap().as_socket().unwrap();
         let token = connect(&mut io, 100, healthy);
         assert_eq!(wait(&mut io, 1, PATIENCE), [Completion { token, done: Done::Connected }]);
+    });
+}
+
+fn what_icmp_says_of_a_syn_over_ipv6_is_heard(on: Backend) {
+    in_own_network(|_| {
+        let stage = Stage::start(&[(true, Behaviour::Silent)]);
+        let target = stage.addresses[0];
+        let raw = |protocol| socket2::Socket::new(Domain::IPV6, Type::RAW, protocol).unwrap();
+        let (tap, icmp) = (raw(Some(Protocol::TCP)), raw(Some(Protocol::ICMPV6)));
+        tap.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut io = world(on);
+        let token = connect(&mut io, 5, target);
+        assert_eq!(wait(&mut io, 1, MOMENT), []);
+        // An IPv6 socket brings TCP's header only: the one before it is made again.
+        let mut syn = [0; 24];
+        let mut message = vec![1, 3, 0, 0, 0, 0, 0, 0];
+        message.extend_from_slice(&[0x60, 0, 0, 0, 0, 24, 6, 64]);
+        message.extend_from_slice(&[Ipv6Addr::LOCALHOST.octets(); 2].concat());
+        while syn[13] & 0x17 != SYN || syn[2..4] != target.port().to_be_bytes() {
+            std::io::Read::read_exact(&mut &tap, &mut syn).unwrap();
+        }
+        message.extend_from_slice(&syn);
+        let complain = |message: &[u8]| {
+            let here = SocketAddr::new(Ipv6Addr::LOCALHOST.into(), 0);
+            icmp.send_to(message, &SockAddr::from(here)).unwrap();
+        };
+        message[52] ^= 0xFF;
+        complain(&message);
+        assert_eq!(wait(&mut io, 1, MOMENT), [], "of another sequence number");
+        message[52] ^= 0xFF;
+        complain(&message);
+        let done = Done::Failed(Errno::EHOSTUNREACH);
+        assert_eq!(wait(&mut io, 1, PATIENCE), [Completion { token, done }]);
+    });
+}
+
+/// Where others have all ports, that is said as a connect would say it.
+fn no_port_for_answers_is_no_port_for_a_connect(on: Backend) {
+    in_own_network(|network| {
+        network.set("ipv4/ip_local_port_range", "40000 40003");
+        let hold = |port: u16| {
+            let socket = socket2::Socket::new(Domain::IPV6, Type::STREAM, None).unwrap();
+            socket.set_only_v6(false).unwrap();
+            let any = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port);
+            socket.bind(&SockAddr::from(any)).unwrap();
+            socket
+        };
+        let held: Vec<_> = (40_000..=40_003).map(hold).collect();
+        let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 9);
+        let mut io = world(on);
+        let done = |errno| Done::Failed(errno);
+        let token = connect(&mut io, 0, address);
+        let none = done(Errno::EADDRNOTAVAIL);
+        assert_eq!(wait(&mut io, 1, PATIENCE), [Completion { token, done: none }]);
+        drop(held);
+        let token = connect(&mut io, 1, address);
+        let refused = done(Errno::ECONNREFUSED);
+        assert_eq!(wait(&mut io, 1, PATIENCE), [Completion { token, done: refused }]);
     });
 }
 

@@ -22,8 +22,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-/// Answers that are taken before the rest is left to the next call.
-const ANSWERS_MAX: usize = 16_384;
+/// Answers that are taken before the rest is left to the next call: more than the queue holds, of
+/// which each takes 768 bytes or more, so that no deadline is judged while one lies unread.
+const ANSWERS_MAX: usize = 65_536;
 /// How long a full send buffer is left alone.
 const FULL_PAUSE: Duration = Duration::from_millis(1);
 

@@ -54,8 +54,14 @@ impl Ports {
                     holders.push(socket);
                     numbers.push(port);
                 }
-                // Few are enough; none is not.
-                Err(error) if numbers.is_empty() => return Err(errno(&error)),
+                // Few are enough; none is not. Where there is no port, a connect says
+                // EADDRNOTAVAIL, and so do we.
+                Err(error) if numbers.is_empty() => {
+                    return Err(match errno(&error) {
+                        Errno::EADDRINUSE => Errno::EADDRNOTAVAIL,
+                        other => other,
+                    });
+                }
                 Err(_) => break,
             }
         }
