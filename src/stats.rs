@@ -45,6 +45,8 @@ pub struct Stats {
     pub slots_stuck: u32,
     /// Targets that are due and wait for a slot.
     pub backlog: u32,
+    /// Whether some of them wait because there is none that they may have.
+    pub slots_full: bool,
     /// Targets of the shard.
     pub targets: u32,
 }
@@ -79,6 +81,7 @@ impl Default for Stats {
             raw_in_flight_capacity: 0,
             slots_stuck: 0,
             backlog: 0,
+            slots_full: false,
             targets: 0,
         }
     }
@@ -129,6 +132,7 @@ impl Stats {
         self.raw_in_flight_capacity = other.raw_in_flight_capacity;
         self.slots_stuck = other.slots_stuck;
         self.backlog = other.backlog;
+        self.slots_full = other.slots_full;
         self.targets = other.targets;
     }
 

@@ -49,6 +49,7 @@ impl Tally {
         figures.raw_in_flight_capacity = u64::from(stats.raw_in_flight_capacity);
         figures.slots_stuck = u64::from(stats.slots_stuck);
         figures.backlog = u64::from(stats.backlog);
+        figures.slots_full = stats.slots_full;
         figures.targets = u64::from(stats.targets);
         self.starts.push_back((now, figures.started));
         if self.starts.len() > RATE_STRETCHES + 1 {
@@ -96,6 +97,7 @@ pub(super) fn total(tallies: &[Tally], workers: &[Figures], now: Instant) -> Fig
         total.raw_in_flight_capacity += figures.raw_in_flight_capacity;
         total.slots_stuck += figures.slots_stuck;
         total.backlog += figures.backlog;
+        total.slots_full |= figures.slots_full;
         total.targets += figures.targets;
     }
     of_the_window(&mut total, tallies, now);

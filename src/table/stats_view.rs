@@ -76,6 +76,8 @@ pub struct Figures {
     pub slots_stuck: u64,
     /// Targets that are due and wait for a slot.
     pub backlog: u64,
+    /// Whether some of them wait because there is no slot that they may have.
+    pub slots_full: bool,
     /// Targets that are probed.
     pub targets: u64,
 }

@@ -74,24 +74,22 @@ fn overloaded(stats: &StatsView) -> Option<Trouble> {
 }
 
 fn slots_full(stats: &StatsView) -> Option<Trouble> {
+    let (number, worker) = first(stats, |worker| worker.figures.slots_full)?;
+    let f = &worker.figures;
     // Slots with a socket and raw ones are pools of their own: the one may be full when the other
     // is not.
-    let full = |f: &Figures| {
-        let (raw, raw_slots) = (f.raw_in_flight, f.raw_in_flight_capacity);
-        let slots = f.in_flight_capacity.saturating_sub(raw_slots);
-        let is_full = f.in_flight.saturating_sub(raw) >= slots;
-        let is_raw_full = raw_slots > 0 && raw >= raw_slots;
-        (f.backlog > 0 && (is_full || is_raw_full)).then_some(if is_full {
-            slots
-        } else {
-            raw_slots
-        })
+    let (raw, raw_slots, backlog) = (f.raw_in_flight, f.raw_in_flight_capacity, f.backlog);
+    let is_raw_full = raw_slots > 0 && raw >= raw_slots;
+    let (taken, slots) = if is_raw_full {
+        (raw, raw_slots)
+    } else {
+        (f.in_flight.saturating_sub(raw), f.in_flight_capacity.saturating_sub(raw_slots))
     };
-    let (number, worker) = first(stats, |worker| full(&worker.figures).is_some())?;
-    let (slots, backlog) = (full(&worker.figures)?, worker.figures.backlog);
     Some(Trouble {
         code: "SlotsFull",
-        message: format!("worker {number}: all {slots} probe slots are taken, {backlog} wait"),
+        message: format!(
+            "worker {number}: {taken} of {slots} probe slots are taken, {backlog} wait"
+        ),
         cure: FAULTS[0].cure,
         grave: false,
     })
@@ -217,21 +215,26 @@ mod tests {
         recent_faults[2] = 120;
         let late =
             Lately { lateness_p99_us: 2_500_000, started: 40, skipped: 60, ..Lately::default() };
-        let full =
-            Figures { backlog: 310, in_flight: 64, in_flight_capacity: 64, ..Figures::default() };
-        let raw = Figures { backlog: 310, raw_in_flight: 60, raw_in_flight_capacity: 80, ..full };
+        let full = Figures {
+            backlog: 310,
+            slots_full: true,
+            in_flight: 60,
+            in_flight_capacity: 64,
+            ..Figures::default()
+        };
+        let raw = Figures { raw_in_flight: 60, raw_in_flight_capacity: 80, ..full };
         let cases = [
             (lately(late), "Overloaded", "p99 of the last seconds is 2500 ms; 40 % of the starts"),
-            (full, "SlotsFull", "worker 1: all 64 probe slots are taken, 310 wait"),
+            (full, "SlotsFull", "worker 1: 60 of 64 probe slots are taken, 310 wait"),
             (
-                Figures { in_flight: 70, in_flight_capacity: 90, ..raw },
+                Figures { in_flight: 69, in_flight_capacity: 90, ..raw },
                 "SlotsFull",
-                "worker 1: all 10 probe slots are taken, 310 wait",
+                "worker 1: 9 of 10 probe slots are taken, 310 wait",
             ),
             (
                 Figures { in_flight: 83, raw_in_flight: 80, in_flight_capacity: 90, ..raw },
                 "SlotsFull",
-                "worker 1: all 80 probe slots are taken, 310 wait",
+                "worker 1: 80 of 80 probe slots are taken, 310 wait",
             ),
             (
                 Figures { slots_stuck: 3, ..Figures::default() },

@@ -61,10 +61,10 @@ impl<I: Io> Worker<I> {
             return None;
         }
         // Who waits although slots are free waits for the CPU, and is next.
-        let all = self.slots.is_full(false) || self.slots.is_full(true);
-        if !all && self.schedule.peek_aside().is_none() {
+        if !self.slots_are_full() {
             return None;
         }
+        let all = self.slots.is_full(false) || self.slots.is_full(true);
         if now.since(self.schedule.waits_longest()?) < self.excuses.least {
             self.excuses.next = 0;
             return None;

@@ -335,6 +335,12 @@ impl<I: Io> Worker<I> {
         self.schedule.add(index, First::Now, interval, 0, now);
     }
 
+    /// Whether there are targets that no slot is left for.
+    fn slots_are_full(&self) -> bool {
+        let all = self.slots.is_full(false) || self.slots.is_full(true);
+        self.schedule.backlog() > 0 && (all || self.schedule.peek_aside().is_some())
+    }
+
     fn report_stats(&mut self) {
         if self.now < self.stats_due {
             return;
@@ -346,6 +352,7 @@ impl<I: Io> Worker<I> {
         (self.stats.raw_in_flight, self.stats.raw_in_flight_capacity) = self.slots.raw();
         self.stats.slots_stuck = self.slots.stuck();
         self.stats.backlog = self.schedule.backlog();
+        self.stats.slots_full = self.slots_are_full();
         self.stats.targets = self.shard.len();
         self.reporter.stats(&mut self.stats, self.now);
     }

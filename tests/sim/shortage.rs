@@ -143,6 +143,23 @@ fn a_large_dead_group_does_not_starve_a_small_healthy_one() {
     assert!(reports.iter().filter(|r| r.target.0 >= 5_000).all(|r| r.streak > 0));
 }
 
+/// A dead group that holds all slots that it may have, and waits for more, is told of although the
+/// others have some left.
+#[test]
+fn slots_that_are_too_few_for_the_dead_are_told_of() {
+    let mut scenario = tcp(&[(seconds(1), Duration::from_millis(900))], 100);
+    add(&mut scenario, 0, 500, Some((at(10), at(30))));
+    let mut stage = Stage::new(&scenario, Keep::Newest, None);
+    let mut told = Vec::new();
+    while stage.worker.io().clock() < at(50) {
+        let _ = stage.worker.turn().unwrap();
+        let stats = stage.batches.try_iter().filter_map(|batch| batch.stats);
+        told.extend(stats.map(|stats| (stats.slots_full, stats.in_flight)));
+    }
+    assert!(!told[8].0 && !told[48].0, "{told:?}");
+    assert!(told[15..28].iter().all(|&(full, taken)| full && taken < 100), "{told:?}");
+}
+
 /// Those that come back while the others are dead are noticed at the pace of the dead.
 #[test]
 fn who_comes_back_among_the_dead_is_served_in_turn() {
