@@ -137,6 +137,9 @@ pub const OVERLOADED_LATENESS: Duration = Duration::from_millis(1_000);
 /// Time that a worker was not run, of the last ten to twenty seconds, above which that is told as a
 /// trouble of the host.
 pub const LOST_TIME_TOLD: Duration = Duration::from_millis(1_000);
+/// A target that had to wait this much longer for a worker that was not run may have given the
+/// connection up for it: whatever it ended it with is not held against it.
+pub const TARGET_PATIENCE: Duration = Duration::from_secs(1);
 /// Longest sleep of a worker, so that it notices a command even if a wake-up were lost.
 pub const SLEEP_MAX: Duration = Duration::from_millis(100);
 /// Longest time that a stop waits for operations in flight.

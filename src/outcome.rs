@@ -195,10 +195,12 @@ pub enum Cause {
     NoFreeSlot,
     /// No answer in time, but this host dropped packets by itself meanwhile.
     PacketsDropped,
+    /// Connected and given up by the target, which had to wait for a checker that was not run.
+    NotRun,
 }
 
 /// Every [`Cause`], in the order of its discriminants, with its sentence.
-const CAUSES: [(Cause, &str); 9] = [
+const CAUSES: [(Cause, &str); 10] = [
     (Cause::NotHttp, "not an HTTP response"),
     (Cause::BadStatusLine, "malformed status line"),
     (Cause::BadHeader, "malformed header line"),
@@ -208,6 +210,7 @@ const CAUSES: [(Cause, &str); 9] = [
     (Cause::Closed, "closed before a complete response"),
     (Cause::NoFreeSlot, "no free probe slot in time"),
     (Cause::PacketsDropped, "no answer in time, but this host dropped packets itself meanwhile"),
+    (Cause::NotRun, "given up by the target, but the checker was not run meanwhile"),
 ];
 
 /// What is known beyond the code: an errno, a cause, or nothing. Nine bits.

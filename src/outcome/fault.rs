@@ -30,7 +30,7 @@ const POLICY: &str = "look for a firewall rule on output, a prohibit route, a se
      broadcast address among the targets";
 
 /// Every local fault; the last one stands for all that have no row of their own.
-pub const FAULTS: [Fault; 13] = [
+pub const FAULTS: [Fault; 14] = [
     Fault {
         name: "NoFreeSlot",
         what: "no probe slot became free in time",
@@ -40,9 +40,10 @@ pub const FAULTS: [Fault; 13] = [
     },
     Fault {
         name: "PacketsDropped",
-        what: "this host dropped packets: its table of connections or of neighbours is full",
-        cure: "do not track what is checked (notrack), or raise net.netfilter.nf_conntrack_max or \
-               net.ipv4.neigh.default.gc_thresh3",
+        what: "this host dropped packets: its table of connections or of neighbours is full, or a \
+               queue of handshake raw",
+        cure: "do not track what is checked (notrack), or raise net.netfilter.nf_conntrack_max, \
+               net.ipv4.neigh.default.gc_thresh3 or net.core.rmem_max",
         detail: Detail::Cause(Cause::PacketsDropped),
     },
     errno(
@@ -70,6 +71,13 @@ pub const FAULTS: [Fault; 13] = [
         "the kernel does not speak this family of addresses",
         "enable IPv6 (net.ipv6.conf.all.disable_ipv6 = 0), or remove its targets",
     ),
+    Fault {
+        name: "NotRun",
+        what: "a worker was not run while targets waited for it, until they gave up",
+        cure: "a CPU of its own: stop other work on it, lower engine.workers, or give the machine \
+               more",
+        detail: Detail::Cause(Cause::NotRun),
+    },
     Fault {
         name: "Other",
         what: "another error of this host",

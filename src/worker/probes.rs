@@ -5,12 +5,14 @@ use super::drops::Drops;
 use super::slots::{Run, State};
 use crate::check::{Action, Check, Event};
 use crate::io::{Completion, Done, Io, Kind, Op, Socket};
-use crate::outcome::{Cause, Code, Outcome};
+use crate::limits::TARGET_PATIENCE;
+use crate::outcome::{Cause, Class, Code, Detail, Outcome};
 use crate::recipe::{Close, Handshake, Recipe};
 use crate::report::Phases;
 use crate::schedule::Due;
 use crate::stats::micros;
 use crate::time::Instant;
+use nix::errno::Errno;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -36,6 +38,7 @@ impl<I: Io> Worker<I> {
             target: due.target,
             due: due.tick,
             started: now,
+            lost: self.lost,
             connect_us: None,
             first_byte_us: None,
             recipe,
@@ -142,7 +145,11 @@ impl<I: Io> Worker<I> {
     fn finish_probe(&mut self, index: u32, outcome: Outcome) {
         self.deadlines.remove(index);
         let State::Running(run) = &self.slots[index].state else { return };
-        let outcome = excused(outcome, run.started, &mut self.io, &mut self.drops, self.now);
+        let outcome = if is_timeout(outcome.code) {
+            unless_dropped(outcome, run.started, &mut self.io, &mut self.drops, self.now)
+        } else {
+            unless_kept_waiting(outcome, run.connect_us.is_some(), self.lost - run.lost)
+        };
         let phases = Phases {
             connect_us: run.connect_us,
             tls_us: None,
@@ -185,18 +192,33 @@ impl<I: Io> Worker<I> {
     }
 }
 
-/// The outcome as it is told: a timeout is no target's failure while this host drops packets by
-/// itself.
-fn excused(
+const fn is_timeout(code: Code) -> bool {
+    matches!(code, Code::L4Tout | Code::L6Tout | Code::L7Tout)
+}
+
+/// A failure as it is told that was no timeout: none of a target's that was connected and then had
+/// to wait for a worker that was not run, which has `lost` so much since the probe's start. A
+/// timeout is given that time back instead.
+fn unless_kept_waiting(outcome: Outcome, is_connected: bool, lost: Duration) -> Outcome {
+    // Who looks late sees the reset of a connection by its connect; a SYN that is answered with RST
+    // was refused.
+    let was_connected =
+        is_connected || matches!(outcome.detail, Detail::Errno(Errno::ECONNRESET | Errno::EPIPE));
+    if outcome.class() == Class::Fail && was_connected && lost >= TARGET_PATIENCE {
+        Outcome::cause(Code::SockErr, Cause::NotRun)
+    } else {
+        outcome
+    }
+}
+
+/// A timeout as it is told: no target's failure while this host drops packets by itself.
+fn unless_dropped(
     outcome: Outcome,
     started: Instant,
     io: &mut impl Io,
     drops: &mut Drops,
     now: Instant,
 ) -> Outcome {
-    if !matches!(outcome.code, Code::L4Tout | Code::L6Tout | Code::L7Tout) {
-        return outcome;
-    }
     drops.read(io.dropped(), now);
     if drops.since(started) {
         Outcome::cause(Code::SockErr, Cause::PacketsDropped)
@@ -217,4 +239,30 @@ pub(super) fn is_raw(recipe: &Recipe) -> bool {
 
 fn elapsed_us(from: Instant, to: Instant) -> u32 {
     u32::try_from(micros(to.since(from))).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waited_for_a_worker_that_was_not_run_has_not_failed() {
+        let (long, short) = (TARGET_PATIENCE, TARGET_PATIENCE / 2);
+        let cut = Outcome::cause(Code::L7Cut, Cause::Closed);
+        let refused = Outcome::errno(Code::L4Con, Errno::ECONNREFUSED);
+        let reset = Outcome::errno(Code::L4Con, Errno::ECONNRESET);
+        for (outcome, is_connected, lost, is_excused) in [
+            (cut, true, long, true),
+            (cut, true, short, false),
+            (reset, false, long, true),
+            (reset, false, short, false),
+            (refused, false, long, false),
+            (Outcome::plain(Code::L7Ok), true, long, false),
+        ] {
+            let told = unless_kept_waiting(outcome, is_connected, lost);
+            let expected =
+                if is_excused { Outcome::cause(Code::SockErr, Cause::NotRun) } else { outcome };
+            assert_eq!(told, expected, "{outcome:?} {lost:?}");
+        }
+    }
 }

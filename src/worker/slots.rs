@@ -17,6 +17,7 @@ use crate::io::{Kind, Socket, Token};
 use crate::recipe::Recipe;
 use crate::time::Instant;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// One probe in flight.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub(super) struct Run {
     pub(super) due: u64,
     /// When it started.
     pub(super) started: Instant,
+    /// What the worker had lost by then by not being run.
+    pub(super) lost: Duration,
     /// Microseconds from the start to the connection.
     pub(super) connect_us: Option<u32>,
     /// Microseconds from the start to the first byte received.

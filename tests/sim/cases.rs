@@ -3,11 +3,11 @@
 use crate::run::Run;
 use crate::scenario::{Doubts, Scenario, plain, quiet};
 use crate::stage::Stage;
-use crate::support::scripts::{Asked, SCRIPTS, Script};
+use crate::support::scripts::{Asked, OK, SCRIPTS, Script};
 use nix::errno::Errno;
 use ringcheck::health::{Health, Observed, Thresholds, Transition};
 use ringcheck::io::sim::{Behaviour, Fate, Fault, Faults, Peer, Window};
-use ringcheck::outcome::{Class, Code};
+use ringcheck::outcome::{Cause, Class, Code, Detail, Outcome};
 use ringcheck::recipe::Recipe;
 use ringcheck::registry::{Addition, GroupKey};
 use ringcheck::report::{Report, TargetId};
@@ -49,6 +49,31 @@ fn a_stopped_worker_blames_nobody() {
         assert!(summary.codes.keys().all(|code| code.class() == Class::Pass), "{summary:?}");
         assert!(summary.skipped > 100, "the stops were felt: {summary:?}");
     }
+}
+
+/// A target that closes what asks nothing for a while is not to blame for a stop between the
+/// handshake and the request.
+#[test]
+fn a_target_that_gave_a_stopped_worker_up_has_not_failed() {
+    let mut scenario = quiet(1, vec![plain(Asked::Http, ms(250), ms(200))]);
+    scenario.round_trips[0] = ms(40);
+    for _ in 0..40 {
+        scenario.play(0, &[script("http: 200")]);
+        scenario.targets.last_mut().unwrap().behaviour =
+            Behaviour::impatient(OK, Duration::from_secs(3));
+    }
+    let mut stage = Stage::new(&scenario, Keep::Newest, None);
+    let (mut excused, mut reports) = (0, Vec::new());
+    for second in 1..60 {
+        reports.extend(stage.until(Instant::from_millis(second * 5_000)));
+        stage.worker.io_mut().skip(Duration::from_secs(4));
+    }
+    for report in reports {
+        let Outcome { code, detail, .. } = report.outcome;
+        excused += u32::from(detail == Detail::Cause(Cause::NotRun));
+        assert!(code == Code::L7Ok || detail == Detail::Cause(Cause::NotRun), "{report:?}");
+    }
+    assert!(excused > 50, "{excused} gave up");
 }
 
 /// A short timeout is not spent on a short stop.

@@ -8,6 +8,7 @@
 use crate::scenario::{Doubts, Scenario, Target};
 use ringcheck::health::{Health, Observed, Thresholds};
 use ringcheck::io::sim::{Fate, Start};
+use ringcheck::limits::TARGET_PATIENCE;
 use ringcheck::outcome::{Cause, Class, Code, Detail};
 use ringcheck::report::Report;
 use ringcheck::schedule::millis;
@@ -130,8 +131,10 @@ impl Truth {
         let overlooked = self.doubts.stalls && code == Code::L7Tout;
         let dropped = outcome.detail == Detail::Cause(Cause::PacketsDropped);
         let timed_out = matches!(code, Code::L4Tout | Code::L7Tout);
+        let gave_up = outcome.detail == Detail::Cause(Cause::NotRun);
         let excused = self.doubts.receives && outcome.class() == Class::LocalFault
             || self.doubts.drops && dropped && timed_out
+            || self.doubts.stalls && gave_up && stopped - start.stopped >= TARGET_PATIENCE / 2
             || overlooked && matches!(outcome.code, Code::L7Ok | Code::L7Rsp);
         if outcome.class() == Class::Fail && self.always_well() {
             return Err(format!("failed with {outcome:?}, though nothing is wrong with it"));

@@ -42,6 +42,8 @@ pub enum Starts {
     AtOnce,
     /// The request.
     OnRequest,
+    /// The request, and for no longer than this: then the connection is closed without a step.
+    OnRequestWithin(Duration),
 }
 
 /// One step of a [`Talk`].
@@ -76,6 +78,12 @@ impl Behaviour {
     #[must_use]
     pub fn healthy(answer: &[u8]) -> Self {
         Self::talk(Starts::OnRequest, vec![Step::Send(answer.into())], End::Close)
+    }
+
+    /// As [`Behaviour::healthy`], but closes where it is asked nothing for so long.
+    #[must_use]
+    pub fn impatient(answer: &[u8], patience: Duration) -> Self {
+        Self::talk(Starts::OnRequestWithin(patience), Self::send(answer), End::Close)
     }
 
     /// Accepts, and never answers.

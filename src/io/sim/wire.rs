@@ -42,13 +42,18 @@ impl Wire {
         *self = Self { talk, queue, round_trip, ..Self::default() };
     }
 
-    /// The handshake is done: how long until the first bytes come, if they come unasked.
+    /// The handshake is done: how long until the first bytes come, if they come unasked, or until
+    /// the peer gives up.
     pub(super) fn established(&mut self, rng: &mut Rng) -> Option<Duration> {
         let talk = self.talk.as_ref()?;
-        (talk.starts == Starts::AtOnce).then(|| {
-            self.begun = true;
-            Duration::from_nanos(rng.below(nanos(self.round_trip) / 2 + 1))
-        })
+        match talk.starts {
+            Starts::AtOnce => {
+                self.begun = true;
+                Some(Duration::from_nanos(rng.below(nanos(self.round_trip) / 2 + 1)))
+            }
+            Starts::OnRequest => None,
+            Starts::OnRequestWithin(patience) => Some(patience),
+        }
     }
 
     /// Sends the request: how long until the first bytes come, if it makes them come.
@@ -66,6 +71,10 @@ impl Wire {
     /// The next piece comes; how long until the one after it, if there is one.
     pub(super) fn arrive(&mut self, rng: &mut Rng) -> Option<Duration> {
         let talk = Arc::clone(self.talk.as_ref()?);
+        if !self.begun {
+            self.end(End::Close);
+            return None;
+        }
         loop {
             match talk.steps.get(self.step) {
                 None => {
