@@ -11,6 +11,8 @@ use ringcheck::time::monotonic;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
+use support::firewall::{Unreachable, refuse_tcp};
+use support::netns::in_own_network;
 
 on_each_backend! {
     the_self_test_passes_and_thousands_in_flight_can_be_dropped,
@@ -23,6 +25,7 @@ on_each_backend! {
     a_connection_is_reset_by_a_disconnect_and_ended_by_a_close,
     what_waits_is_cancelled_and_completes_once,
     a_refused_connect_says_so_and_its_slot_goes_on,
+    what_icmp_refuses_at_once_is_not_connected,
     a_wait_lasts_until_its_time_or_a_wake_up,
     #[should_panic(expected = "the token of a send")]
     a_request_is_not_changed_under_another_kinds_token,
@@ -313,6 +316,32 @@ fn a_refused_connect_says_so_and_its_slot_goes_on(on: Backend) {
         listener.accept().unwrap();
         host.submit(Op::Disconnect { slot: 0 });
     }
+}
+
+/// A firewall of this host, or one behind a virtual link of it (a container), refuses with an ICMP
+/// message that is back before the connect has returned.
+fn what_icmp_refuses_at_once_is_not_connected(on: Backend) {
+    in_own_network(|_| {
+        let mut host = Host::open(on, 2, false).unwrap();
+        let (_listener, address) = listener();
+        connected(&mut host, token(0, Kind::Connect), address);
+        host.submit(Op::Disconnect { slot: 0 });
+        refuse_tcp("first", Unreachable::Port);
+        for slot in [0, 0, 1] {
+            host.submit(connect(token(slot, Kind::Connect), address));
+            let done = only(&mut host, token(slot, Kind::Connect));
+            assert_eq!(done, Done::Failed(Errno::ECONNREFUSED));
+            host.submit(Op::Disconnect { slot });
+        }
+    });
+    in_own_network(|_| {
+        let mut host = Host::open(on, 1, false).unwrap();
+        let (_listener, address) = listener();
+        refuse_tcp("t", Unreachable::Host);
+        host.submit(connect(token(0, Kind::Connect), address));
+        let done = only(&mut host, token(0, Kind::Connect));
+        assert_eq!(done, Done::Failed(Errno::EHOSTUNREACH));
+    });
 }
 
 fn a_wait_lasts_until_its_time_or_a_wake_up(on: Backend) {

@@ -9,17 +9,17 @@ use std::cell::Cell;
 use std::os::fd::AsRawFd;
 
 /// Subsystems and messages of nfnetlink: `NFNL_SUBSYS_*` << 8 | `NFT_MSG_*`, `IPCTNL_MSG_*`.
-const BATCH_BEGIN: u16 = 16;
-const BATCH_END: u16 = 17;
-const NEW_TABLE: u16 = 10 << 8;
-const NEW_CHAIN: u16 = 10 << 8 | 3;
-const NEW_RULE: u16 = 10 << 8 | 6;
+pub(super) const BATCH_BEGIN: u16 = 16;
+pub(super) const BATCH_END: u16 = 17;
+pub(super) const NEW_TABLE: u16 = 10 << 8;
+pub(super) const NEW_CHAIN: u16 = 10 << 8 | 3;
+pub(super) const NEW_RULE: u16 = 10 << 8 | 6;
 const NEW_ENTRY: u16 = 1 << 8;
 const DELETE_ENTRY: u16 = 1 << 8 | 2;
 
 const REQUEST: u16 = 1;
-const ACK: u16 = 4;
-const CREATE: u16 = 0x400;
+pub(super) const ACK: u16 = 4;
+pub(super) const CREATE: u16 = 0x400;
 /// Entries of one send.
 const ENTRIES: u32 = 256;
 
@@ -58,7 +58,7 @@ impl Conntrack {
             let ack = |number| if number + 1 == first + ENTRIES { ACK } else { 0 };
             let entries = (first..first + ENTRIES)
                 .map(|number| message(NEW_ENTRY, CREATE | ack(number), &entry(number)));
-            match self.answer(&entries.collect::<Vec<_>>().concat()) {
+            match answer(&entries.collect::<Vec<_>>().concat()) {
                 0 => {}
                 errno => return assert_eq!(errno, -(Errno::ENOMEM as i32)),
             }
@@ -71,20 +71,20 @@ impl Conntrack {
     }
 
     fn ask(&self, messages: &[u8]) {
-        assert_eq!(self.answer(messages), 0, "netlink refuses");
+        assert_eq!(answer(messages), 0, "netlink refuses");
     }
+}
 
-    /// Sends messages, one of which wants an answer; the first errno, negative, or 0.
-    fn answer(&self, messages: &[u8]) -> i32 {
-        // What is refused is answered one by one: the rest goes with the socket.
-        let (flags, protocol) = (SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkNetFilter);
-        let netlink = socket(AddressFamily::Netlink, SockType::Raw, flags, protocol).unwrap();
-        send(netlink.as_raw_fd(), messages, MsgFlags::empty()).unwrap();
-        let mut answer = [0; 4_096];
-        let count = recv(netlink.as_raw_fd(), &mut answer, MsgFlags::empty()).unwrap();
-        assert!(count >= 20 && answer[4..6] == [2, 0], "no NLMSG_ERROR: {:?}", &answer[..count]);
-        i32::from_ne_bytes(answer[16..20].try_into().unwrap())
-    }
+/// Sends messages, one of which wants an answer; the first errno, negative, or 0.
+pub(super) fn answer(messages: &[u8]) -> i32 {
+    // What is refused is answered one by one: the rest goes with the socket.
+    let (flags, protocol) = (SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkNetFilter);
+    let netlink = socket(AddressFamily::Netlink, SockType::Raw, flags, protocol).unwrap();
+    send(netlink.as_raw_fd(), messages, MsgFlags::empty()).unwrap();
+    let mut answer = [0; 4_096];
+    let count = recv(netlink.as_raw_fd(), &mut answer, MsgFlags::empty()).unwrap();
+    assert!(count >= 20 && answer[4..6] == [2, 0], "no NLMSG_ERROR: {:?}", &answer[..count]);
+    i32::from_ne_bytes(answer[16..20].try_into().unwrap())
 }
 
 /// Connection number `number`: UDP from 10.x.x.x, seen in both directions.
@@ -103,7 +103,7 @@ fn entry(number: u32) -> Vec<u8> {
 }
 
 /// A message with its two heads: IPv4, and for a batch the subsystem of nf_tables.
-fn message(kind: u16, flags: u16, attributes: &[u8]) -> Vec<u8> {
+pub(super) fn message(kind: u16, flags: u16, attributes: &[u8]) -> Vec<u8> {
     let length = u32::try_from(20 + attributes.len()).unwrap();
     let subsystem = if matches!(kind, BATCH_BEGIN | BATCH_END) { 10 } else { 0 };
     let mut message = length.to_ne_bytes().to_vec();
@@ -115,7 +115,7 @@ fn message(kind: u16, flags: u16, attributes: &[u8]) -> Vec<u8> {
     message
 }
 
-fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+pub(super) fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
     let length = u16::try_from(4 + value.len()).unwrap();
     let mut attribute = [length.to_ne_bytes(), kind.to_ne_bytes()].concat();
     attribute.extend_from_slice(value);
@@ -123,11 +123,11 @@ fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
     attribute
 }
 
-fn nested(kind: u16, attributes: &[u8]) -> Vec<u8> {
+pub(super) fn nested(kind: u16, attributes: &[u8]) -> Vec<u8> {
     const NESTED: u16 = 1 << 15;
     attribute(kind | NESTED, attributes)
 }
 
-fn text(kind: u16, text: &str) -> Vec<u8> {
+pub(super) fn text(kind: u16, text: &str) -> Vec<u8> {
     attribute(kind, &[text.as_bytes(), &[0]].concat())
 }

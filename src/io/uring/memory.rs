@@ -13,6 +13,8 @@ pub(super) struct Memory {
     /// only while the slot has no send in flight. A vector's bytes stay where they are even though
     /// the vectors are reused, because each is grown only in that state.
     pub(super) requests: Box<[Vec<u8>]>,
+    /// By slot: what its socket says of a connect. Written by the kernel while it is asked.
+    pub(super) errors: Box<[libc::c_int]>,
     /// Receive buffers.
     pub(super) buffers: Buffers,
     /// Where the eventfd's counter is read to.
@@ -24,6 +26,7 @@ impl Memory {
         Self {
             addresses: vec![Address::UNSPEC; capacity as usize].into_boxed_slice(),
             requests: vec![Vec::new(); capacity as usize].into_boxed_slice(),
+            errors: vec![0; capacity as usize].into_boxed_slice(),
             buffers: Buffers::new(),
             wake: Box::new(0),
         }

@@ -23,6 +23,7 @@
 mod buffers;
 mod memory;
 mod setup;
+mod verdict;
 
 use super::drops::Drops;
 use super::{
@@ -75,6 +76,8 @@ mod tag {
     pub(super) const DISCONNECT: u8 = 0xF2;
     pub(super) const CLOSE: u8 = 0xF3;
     pub(super) const CANCEL: u8 = 0xF4;
+    /// With slot and generation, as a [`Token`](super::Token).
+    pub(super) const VERDICT: u8 = 0xF5;
     pub(super) const WATCH: u8 = 0xFE;
     pub(super) const WAKE: u8 = 0xFF;
 }
@@ -90,6 +93,8 @@ pub struct Uring {
     overflow: VecDeque<squeue::Entry>,
     /// Operations whose completion is still to come and may touch [`Memory`].
     in_flight: usize,
+    /// Connects that the kernel calls good, and that are asked whether they are.
+    asked: usize,
     /// Operations submitted since the last wait that will bring a completion.
     fresh: usize,
     /// The kernel had no memory or no room at the last enter: start nothing new.
@@ -126,6 +131,7 @@ impl Uring {
             sockets: vec![SlotSocket::default(); capacity as usize].into_boxed_slice(),
             overflow: VecDeque::new(),
             in_flight: 0,
+            asked: 0,
             fresh: 0,
             busy: false,
             enter_flags: enter::GETEVENTS
@@ -208,6 +214,16 @@ impl Uring {
         self.in_flight += 1;
         self.fresh += 1;
         self.push(entry.user_data(token.to_bits()));
+    }
+
+    /// Queues the question whether a connect is as good as the kernel says; until it is answered,
+    /// the connect counts as in flight.
+    fn ask(&mut self, token: Token) {
+        self.sockets[token.slot as usize].in_flight |= 1 << Kind::Connect as u8;
+        self.in_flight += 1;
+        self.asked += 1;
+        let entry = verdict::ask(token.slot, &raw mut self.memory.errors[token.slot as usize]);
+        self.push(entry.user_data(token.to_bits() | u64::from(tag::VERDICT)));
     }
 
     /// Queues an operation of our own that brings a completion only if it fails.
@@ -323,6 +339,16 @@ impl Uring {
         Ok(())
     }
 
+    /// Asks the connects that the kernel calls good, and takes the answers.
+    fn settle(&mut self, completions: &mut Vec<Completion>) -> Result<(), IoError> {
+        while self.asked > 0 && !self.busy {
+            self.drain_overflow();
+            self.enter(0, PAST)?;
+            self.reap(completions);
+        }
+        Ok(())
+    }
+
     /// Takes what has completed.
     fn reap(&mut self, completions: &mut Vec<Completion>) {
         loop {
@@ -336,11 +362,14 @@ impl Uring {
     /// What one completion queue entry means to the worker, if anything.
     fn completed(&mut self, entry: &cqueue::Entry) -> Option<Completion> {
         let (data, result) = (entry.user_data(), entry.result());
-        let Some(token) = Token::from_bits(data) else {
+        let is_verdict = data as u8 == tag::VERDICT;
+        let token = Token::from_bits(data ^ if is_verdict { u64::from(tag::VERDICT) } else { 0 });
+        let Some(token) = token else {
             self.housekeeping((data >> 32) as u32, data as u8, result);
             return None;
         };
         self.in_flight -= 1;
+        self.asked -= usize::from(is_verdict);
         let socket = &mut self.sockets[token.slot as usize];
         socket.in_flight &= !(1 << token.kind as u8);
         let done = match (token.kind, u32::try_from(result)) {
@@ -348,7 +377,14 @@ impl Uring {
             (Kind::Connect, _) if socket.fault.is_some() => {
                 Done::Failed(socket.fault.take().unwrap_or(Errno::EBADF))
             }
-            (Kind::Connect, Ok(_)) => Done::Connected,
+            (Kind::Connect, Ok(_)) if is_verdict => match self.memory.errors[token.slot as usize] {
+                0 => Done::Connected,
+                errno => Done::Failed(Errno::from_raw(errno)),
+            },
+            (Kind::Connect, Ok(_)) => {
+                self.ask(token);
+                return None;
+            }
             (Kind::Send, Ok(_)) => Done::Sent,
             (Kind::Receive, Ok(len)) => {
                 let id = cqueue::buffer_select(entry.flags());
@@ -449,6 +485,7 @@ impl Io for Uring {
         let want = std::mem::take(&mut self.fresh).clamp(1, WANT_MAX);
         self.enter(want, until)?;
         self.reap(completions);
+        self.settle(completions)?;
         if self.busy && completions.is_empty() {
             self.rest(until)?;
             self.reap(completions);
@@ -462,6 +499,7 @@ impl Io for Uring {
             taken = completions.len();
             self.enter(WANT_MAX, PAST)?;
             self.reap(completions);
+            self.settle(completions)?;
         }
         Ok(())
     }
@@ -498,7 +536,8 @@ impl Watch for Uring {
 
 /// Whether the operation with this user data is one that may touch [`Memory`] until it comes back.
 const fn owns_memory(user_data: u64) -> bool {
-    user_data == tag::WAKE as u64 || Token::from_bits(user_data).is_some()
+    let kind = user_data as u8;
+    user_data == tag::WAKE as u64 || kind == tag::VERDICT || Token::from_bits(user_data).is_some()
 }
 
 impl Drop for Uring {
