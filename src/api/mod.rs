@@ -13,6 +13,7 @@ mod aws;
 mod bind;
 mod body;
 mod cursor;
+mod deaf;
 mod door;
 mod error;
 pub mod form;

@@ -4,6 +4,7 @@
 //! reads without a pause of 30 s. Whatever a client does costs one connection's memory at most.
 //! Connections over TCP count like the others; their requests come by the [`Door`].
 
+use super::deaf::{Deaf, cure};
 use super::door::{Door, Gate};
 use super::error::ApiError;
 use super::peer::{Peer, Stopping};
@@ -76,6 +77,7 @@ pub async fn serve(
     let mut connections = JoinSet::new();
     let shared = Shared { router, stopped };
     let mut shutdown = pin!(shutdown);
+    let mut deaf = Deaf::default();
     loop {
         let accepted = tokio::select! {
             biased;
@@ -87,11 +89,17 @@ pub async fn serve(
         let client = match accepted {
             Ok(client) => client,
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection of the API");
+                if deaf.fails() {
+                    let cure = cure(&error);
+                    tracing::warn!("cannot accept connections of the API: {error}; {cure}");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
+        if deaf.hears() {
+            tracing::info!("connections of the API are accepted again");
+        }
         if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
             let connection = connection(client, door.as_ref().map(|door| &door.1), shared.clone());
             connections.spawn(async move {

@@ -112,7 +112,16 @@ pub fn run(args: &StatusArgs) -> Answer {
         Format::Json => writeln!(out, "{}", text.trim_end()),
     };
     written.or_else(table::gone).map_err(|error| Failure::output(&error))?;
-    Ok(if summary.overloaded { Exit::Bad } else { Exit::Good })
+    Ok(exit(&summary))
+}
+
+/// Troubles in which the engine does not do what it is there for: `/healthz` is a 503 then.
+const GRAVE: [&str; 3] = ["Overloaded", "WorkerStuck", "CollectorStuck"];
+
+fn exit(summary: &Summary) -> Exit {
+    let is_grave = |trouble: &Trouble| GRAVE.contains(&trouble.code.as_str());
+    let is_bad = summary.overloaded || summary.troubles.iter().any(is_grave);
+    if is_bad { Exit::Bad } else { Exit::Good }
 }
 
 fn print(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
@@ -232,5 +241,14 @@ up         1 h 1 min, version 0.1.0
         let expected =
             expected.replace("2.2 times)", "2.2 times), and 1,200 of 524,288 without a socket");
         assert_eq!(String::from_utf8(out).unwrap(), expected);
+        let exit_of = |overloaded, code| {
+            let text = text.replace("\"overloaded\":true", overloaded);
+            exit(&parse(&text.replace("EMFILE", code)).unwrap())
+        };
+        assert_eq!(exit_of("\"overloaded\":true", "EMFILE"), Exit::Bad);
+        assert_eq!(exit_of("\"overloaded\":false", "EMFILE"), Exit::Good);
+        for code in GRAVE {
+            assert_eq!(exit_of("\"overloaded\":false", code), Exit::Bad, "{code}");
+        }
     }
 }
