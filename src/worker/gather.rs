@@ -3,8 +3,8 @@
 //! A wake-up costs some tens of microseconds of its own (the switch, cold caches, an enter), shared
 //! by all that it starts. So a worker to which a target or more is due every millisecond lets them
 //! gather, until about [`WANTED`] are due. More together would save next to nothing, make all of
-//! them later, and keep whoever else needs the core waiting for longer. The price is lateness, which
-//! is bounded: by [`GAP_MAX`], and by a hundredth of the shortest interval.
+//! them later, and keep whoever else needs the core waiting for longer. The price is lateness,
+//! which is bounded: by [`GAP_MAX`], and by a hundredth of the shortest interval.
 
 use crate::recipe::Recipe;
 use crate::time::{Instant, nanos};
