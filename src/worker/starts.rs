@@ -140,3 +140,20 @@ impl<I: Io> Worker<I> {
         self.recipes.of(self.shard.group(target)).is_some_and(|recipe| is_raw(recipe))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_grows_while_more_is_due_and_turns_stay_below_a_millisecond() {
+        let mut burst = Burst::new();
+        let mut after = |took_us, more| {
+            burst.adapt(Duration::from_micros(took_us), more);
+            burst.0
+        };
+        assert_eq!([after(999, true), after(999, true), after(999, true)], [64, 128, 128]);
+        assert_eq!([after(1_000, true), after(10, true), after(10, false)], [64, 128, 64]);
+        assert_eq!([after(10, false), after(10, false), after(1_000, true)], [32, 32, 32]);
+    }
+}
