@@ -118,6 +118,7 @@ fn of_the_window(figures: &mut Figures, tallies: &[Tally], now: Instant) {
     figures.lately = Lately {
         started: lately.started,
         skipped: lately.skipped,
+        local_faults: lately.local_faults,
         merged: lately.merged,
         lost_us: lately.lost_us,
         lateness_p99_us: lately.lateness_us.value_at_quantile(0.99),

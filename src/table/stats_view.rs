@@ -89,6 +89,8 @@ pub struct Lately {
     pub started: u64,
     /// Starts that were left out.
     pub skipped: u64,
+    /// Probes that came to a local fault.
+    pub local_faults: u64,
     /// Reports merged.
     pub merged: u64,
     /// Time lost by not being run, in microseconds.

@@ -136,13 +136,15 @@ fn collector_behind(total: &Figures) -> Option<Trouble> {
     })
 }
 
+/// Some local faults are told; where most of what is started comes to nothing, nobody is checked.
 fn local_faults(total: &Figures) -> impl Iterator<Item = Trouble> {
+    let grave = total.lately.local_faults * 2 > total.lately.started;
     let counted = FAULTS.iter().zip(total.recent_faults).filter(|&(_, count)| count > 0);
-    counted.map(|(fault, count)| Trouble {
+    counted.map(move |(fault, count)| Trouble {
         code: fault.name,
         message: format!("{}; {count} probes came to nothing in the last minute", fault.what),
         cure: fault.cure,
-        grave: false,
+        grave,
     })
 }
 
@@ -258,6 +260,17 @@ mod tests {
             assert_eq!(found.len(), 1, "{found:?}");
             assert_eq!((found[0].code, found[0].grave), (code, code == "Overloaded"));
             assert!(found[0].message.contains(words), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn faults_are_grave_where_most_probes_come_to_them() {
+        let mut recent_faults = FaultCounts::default();
+        recent_faults[2] = 120;
+        for (local_faults, grave) in [(50, false), (51, true)] {
+            let lately = Lately { started: 100, local_faults, ..Lately::default() };
+            let figures = Figures { recent_faults, lately, ..Figures::default() };
+            assert_eq!(troubles(&view(figures), at(9_000))[0].grave, grave, "{local_faults}");
         }
     }
 
