@@ -10,6 +10,7 @@
 //! while somebody has waited for longer than the least patient would.
 
 use super::Worker;
+use super::probes::is_raw;
 use crate::io::Io;
 use crate::outcome::{Cause, Class, Code, Outcome};
 use crate::recipe::Recipe;
@@ -64,7 +65,6 @@ impl<I: Io> Worker<I> {
         if !self.slots_are_full() {
             return None;
         }
-        let all = self.slots.is_full(false) || self.slots.is_full(true);
         if now.since(self.schedule.waits_longest()?) < self.excuses.least {
             self.excuses.next = 0;
             return None;
@@ -79,7 +79,7 @@ impl<I: Io> Worker<I> {
             self.excuses.least = self.recipes.iter().map(patience).min().unwrap_or(Duration::MAX);
         }
         for index in from..to {
-            self.excuse_target(index, all, now);
+            self.excuse_target(index, now);
         }
         let done = to == self.shard.slots();
         self.excuses.next = if done { 0 } else { to };
@@ -88,15 +88,13 @@ impl<I: Io> Worker<I> {
     }
 
     /// Excuses the target at `index` if it has waited for too long, and is not excused yet.
-    fn excuse_target(&mut self, index: u32, all: bool, now: Instant) {
+    fn excuse_target(&mut self, index: u32, now: Instant) {
         let Some(since) = self.schedule.waits_since(index) else { return };
         let Some(recipe) = self.recipe(index) else { return };
+        let waits_for_cpu = !self.slots.is_full(is_raw(&recipe)) && self.may_hold(index);
         let target = self.shard.id(index);
         let health = self.shard.health(index);
-        if now.since(since) < patience(&recipe)
-            || health.is_unavailable()
-            || !(all || health.is_failing())
-        {
+        if now.since(since) < patience(&recipe) || health.is_unavailable() || waits_for_cpu {
             return;
         }
         let mut transition = None;

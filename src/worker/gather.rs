@@ -4,7 +4,7 @@
 //! by all that it starts. So a worker to which a target or more is due every millisecond lets them
 //! gather, until about [`WANTED`] are due. More together would save next to nothing, make all of
 //! them later, and keep whoever else needs the core waiting for longer. The price is lateness,
-//! which is bounded: by [`GAP_MAX`], and by a hundredth of the shortest interval.
+//! which is bounded: by [`GAP_MAX`], and by a fiftieth of the shortest interval.
 
 use crate::recipe::Recipe;
 use crate::time::{Instant, nanos};
@@ -15,7 +15,7 @@ const WANTED: u64 = 128;
 /// The longest gap.
 const GAP_MAX: Duration = Duration::from_millis(10);
 /// How much of the shortest interval a gap takes at most: one part in so many.
-const INTERVAL_PART: u32 = 100;
+const INTERVAL_PART: u32 = 50;
 /// One batch tells so much of the rate: one part in so many.
 const MEMORY: u64 = 8;
 /// At fewer due targets than one in this time, none waits for the next.
@@ -131,7 +131,7 @@ mod tests {
     fn no_gap_is_long_beside_the_shortest_interval() {
         let mut gather = Gather::new(Instant::ZERO);
         gather.expect(&every(Duration::from_secs(30)));
-        gather.expect(&every(Duration::from_millis(200)));
+        gather.expect(&every(Duration::from_millis(100)));
         assert_eq!(wakes(&mut gather, 20_000), 500);
         gather.expect_only([every(Duration::from_secs(30))].iter());
         let found = wakes(&mut Gather { until: Instant::ZERO, ..gather }, 20_000);

@@ -21,13 +21,14 @@ const STUCK_AFTER: Duration = Duration::from_secs(5);
 
 impl<I: Io> Worker<I> {
     /// Starts the probe of a target that was taken off the schedule. A slot must be free.
-    /// `failing`: it failed last.
-    pub(super) fn start(&mut self, due: Due, failing: bool, now: Instant) {
+    pub(super) fn start(&mut self, due: Due, now: Instant) {
         let Some(recipe) = self.recipe(due.target) else { return };
         let address = recipe.endpoint(self.shard.endpoint(due.target)).socket_addr();
         let (ipv6, raw) = (address.is_ipv6(), is_raw(&recipe));
         let socket = Socket { ipv6, hold_ack: !raw && holds_ack(&recipe), raw };
-        let Some(index) = self.slots.acquire(socket, failing) else { return };
+        let (group, failing) =
+            (self.shard.group(due.target), self.shard.health(due.target).is_failing());
+        let Some(index) = self.slots.acquire(socket, group, failing) else { return };
         self.stats.start(now.since(self.schedule.instant(due.tick)));
         let deadline = self.run_tick(now + recipe.timeout) + 1;
         self.deadlines.grow(self.slots.indices());

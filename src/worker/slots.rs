@@ -7,7 +7,9 @@
 //!
 //! A probe that fails mostly holds its slot for a whole timeout, one that passes for a round trip.
 //! So that a dead group never takes all slots, probes of targets that failed last may hold all but
-//! one in [`RESERVED`]; those are enough for many that answer, and cost a blackout little.
+//! one in [`RESERVED`]; those are enough for many that answer, and cost a blackout little. And as
+//! nobody knows of a group that it is dying before its targets have failed once, no group may hold
+//! more than that either, where there are others.
 //!
 //! Raw slots have no socket. Their indices follow those of the others, and they are many, made as
 //! they are needed; a dead group may have as many of them as it likes.
@@ -15,6 +17,7 @@
 use crate::check::Probe;
 use crate::io::{Kind, Socket, Token};
 use crate::recipe::Recipe;
+use crate::registry::GroupKey;
 use crate::time::Instant;
 use std::rc::Rc;
 use std::time::Duration;
@@ -60,13 +63,16 @@ pub(super) struct Slot {
     /// One bit per [`Kind`] in flight.
     in_flight: u8,
     sort: u8,
+    /// Its target's group.
+    group: GroupKey,
     /// Its target failed last when this probe started.
     failing: bool,
     /// Its operations were cancelled long ago, and have not come back.
     stuck: bool,
 }
 
-/// One slot in so many is never held by a target that failed last.
+/// One slot in so many is never held by a target that failed last, nor by the group that holds all
+/// others.
 const RESERVED: u32 = 16;
 
 /// The kinds of operations that a slot can have in flight.
@@ -118,7 +124,10 @@ pub(super) struct Slots {
     in_use: u32,
     raw_in_use: u32,
     failing: u32,
-    failing_max: u32,
+    /// By [`GroupKey`]: slots for sockets that its targets hold.
+    held: Vec<u32>,
+    /// What failing targets may hold, and what one group may hold beside others.
+    share_max: u32,
     stuck: u32,
 }
 
@@ -129,7 +138,7 @@ impl Slots {
     pub(super) fn new(capacity: u32, raw_capacity: u32, all: bool) -> Self {
         let reserved = if all { 0 } else { capacity.div_ceil(RESERVED) };
         // A single slot is for everybody.
-        let failing_max = (capacity - reserved).max(capacity.min(1));
+        let share_max = (capacity - reserved).max(capacity.min(1));
         Self {
             slots: Vec::new(),
             raw: Vec::new(),
@@ -139,7 +148,8 @@ impl Slots {
             in_use: 0,
             raw_in_use: 0,
             failing: 0,
-            failing_max,
+            held: Vec::new(),
+            share_max,
             stuck: 0,
         }
     }
@@ -189,7 +199,15 @@ impl Slots {
     /// Whether targets that failed last may take no further slot.
     #[must_use]
     pub(super) const fn is_full_for_failing(&self) -> bool {
-        self.failing >= self.failing_max || self.is_full(false)
+        self.failing >= self.share_max || self.is_full(false)
+    }
+
+    /// Whether targets of this group may take no further slot.
+    #[must_use]
+    pub(super) fn is_full_for(&self, group: GroupKey) -> bool {
+        let held = self.held.get(group.0 as usize).copied().unwrap_or(0);
+        let beside_others = self.held.len() > 1;
+        self.is_full(false) || beside_others && held >= self.share_max
     }
 
     /// Indices of the slots that exist.
@@ -205,8 +223,13 @@ impl Slots {
     }
 
     /// Lends a slot to a probe: one whose socket is of the right sort, else a fresh one, else any.
-    /// To one without a socket, a raw slot. `failing`: its target failed last.
-    pub(super) fn acquire(&mut self, socket: Socket, failing: bool) -> Option<u32> {
+    /// To one without a socket, a raw slot. `failing`: its target, of `group`, failed last.
+    pub(super) fn acquire(
+        &mut self,
+        socket: Socket,
+        group: GroupKey,
+        failing: bool,
+    ) -> Option<u32> {
         let sort = socket.sort();
         let index = self.free[sort]
             .pop()
@@ -217,8 +240,11 @@ impl Slots {
         debug_assert!(matches!(slot.state, State::Free) && slot.is_idle());
         slot.sort = u8::try_from(sort).unwrap_or(0);
         slot.generation = (slot.generation + 1) & ((1 << Token::GENERATION_BITS) - 1);
-        slot.failing = failing;
+        (slot.failing, slot.group) = (failing, group);
         self.failing += u32::from(failing);
+        if !socket.raw {
+            *self.held_by(group) += 1;
+        }
         *self.count_of(index) += 1;
         Some(index)
     }
@@ -228,10 +254,13 @@ impl Slots {
         let slot = &mut self[index];
         debug_assert!(slot.is_idle(), "a slot is free only when nothing is in flight");
         slot.state = State::Free;
-        let (sort, failing) = (usize::from(slot.sort), slot.failing);
+        let (sort, group, failing) = (usize::from(slot.sort), slot.group, slot.failing);
         let stuck = std::mem::take(&mut slot.stuck);
         self.free[sort].push(index);
         self.failing -= u32::from(failing);
+        if index < self.capacity {
+            *self.held_by(group) -= 1;
+        }
         self.stuck -= u32::from(stuck);
         *self.count_of(index) -= 1;
     }
@@ -242,6 +271,15 @@ impl Slots {
             None => self.slots.get_mut(index as usize),
             Some(raw) => self.raw.get_mut(raw as usize),
         }
+    }
+
+    /// The count of a group; made as groups come.
+    fn held_by(&mut self, group: GroupKey) -> &mut u32 {
+        let place = group.0 as usize;
+        if self.held.len() <= place {
+            self.held.resize(place + 1, 0);
+        }
+        &mut self.held[place]
     }
 
     /// How many are in use of those to which `index` belongs.
@@ -265,6 +303,7 @@ impl Slots {
             generation: 0,
             in_flight: 0,
             sort: 0,
+            group: GroupKey(0),
             failing: false,
             stuck: false,
         });
@@ -313,14 +352,14 @@ mod tests {
     #[test]
     fn slots_are_lent_by_sort_then_fresh_then_any() {
         let mut slots = Slots::new(2, 0, false);
-        let a = slots.acquire(V4, false).unwrap();
+        let a = slots.acquire(V4, GroupKey(0), false).unwrap();
         slots.release(a);
-        assert_eq!(slots.acquire(V4, false), Some(a), "warm");
+        assert_eq!(slots.acquire(V4, GroupKey(0), false), Some(a), "warm");
         slots.release(a);
-        let b = slots.acquire(V6, false).unwrap();
+        let b = slots.acquire(V6, GroupKey(0), false).unwrap();
         assert_ne!(a, b, "fresh before a socket of another sort is given up");
-        assert_eq!(slots.acquire(V6, false), Some(a), "any");
-        assert_eq!(slots.acquire(V6, false), None);
+        assert_eq!(slots.acquire(V6, GroupKey(0), false), Some(a), "any");
+        assert_eq!(slots.acquire(V6, GroupKey(0), false), None);
         assert!(slots.is_full(false));
     }
 
@@ -338,10 +377,10 @@ mod tests {
             let mut slots = Slots::new(capacity, 0, all);
             let mut taken = Vec::new();
             while !slots.is_full_for_failing() {
-                taken.push(slots.acquire(V4, true).unwrap());
+                taken.push(slots.acquire(V4, GroupKey(0), true).unwrap());
             }
             assert_eq!(taken.len(), expected, "of {capacity}");
-            while let Some(other) = slots.acquire(V4, false) {
+            while let Some(other) = slots.acquire(V4, GroupKey(0), false) {
                 taken.push(other);
             }
             assert!(slots.is_full(false) && taken.len() == capacity as usize);
@@ -357,31 +396,54 @@ mod tests {
     fn probes_with_and_without_a_socket_take_nothing_from_each_other() {
         let mut slots = Slots::new(2, 2, false);
         assert_eq!(slots.capacity(), 2, "nobody asked for a raw slot");
-        let raw = [slots.acquire(RAW, true), slots.acquire(RAW, true)];
-        assert_eq!((raw, slots.acquire(RAW, true)), ([Some(2), Some(3)], None));
+        let raw = [slots.acquire(RAW, GroupKey(0), true), slots.acquire(RAW, GroupKey(0), true)];
+        assert_eq!((raw, slots.acquire(RAW, GroupKey(0), true)), ([Some(2), Some(3)], None));
         assert!(slots.is_full(true) && !slots.is_full(false) && !slots.is_full_for_failing());
-        let socket = slots.acquire(V4, false).unwrap();
+        let socket = slots.acquire(V4, GroupKey(0), false).unwrap();
         assert_eq!((socket, slots.in_use(), slots.capacity(), slots.raw()), (0, 3, 4, (2, 2)));
         assert!(slots.indices() >= 4);
         slots.release(2);
         slots.release(socket);
-        assert_eq!(slots.acquire(V6, false), Some(1), "fresh");
-        assert_eq!(slots.acquire(V6, false), Some(0), "of another sort, but never a raw one");
-        assert_eq!(slots.acquire(V6, false), None);
-        assert_eq!(slots.acquire(RAW, false), Some(2));
+        assert_eq!(slots.acquire(V6, GroupKey(0), false), Some(1), "fresh");
+        assert_eq!(
+            slots.acquire(V6, GroupKey(0), false),
+            Some(0),
+            "of another sort, but never a raw one"
+        );
+        assert_eq!(slots.acquire(V6, GroupKey(0), false), None);
+        assert_eq!(slots.acquire(RAW, GroupKey(0), false), Some(2));
         assert_eq!(slots.made().collect::<Vec<_>>(), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn a_group_leaves_slots_to_the_others_if_there_are_others() {
+        let mut slots = Slots::new(32, 0, false);
+        let (large, other) = (GroupKey(0), GroupKey(1));
+        let alone: Vec<_> = (0..32).map_while(|_| slots.acquire(V4, large, false)).collect();
+        assert!(alone.len() == 32 && slots.is_full_for(large));
+        alone.into_iter().for_each(|slot| slots.release(slot));
+        let others = slots.acquire(V4, other, false).unwrap();
+        let mut taken = Vec::new();
+        while !slots.is_full_for(large) {
+            taken.push(slots.acquire(V4, large, false).unwrap());
+        }
+        assert_eq!(taken.len(), 30, "of 32");
+        assert!(!slots.is_full_for(other));
+        slots.release(taken.pop().unwrap());
+        assert!(!slots.is_full_for(large));
+        slots.release(others);
     }
 
     #[test]
     fn a_completion_of_an_earlier_probe_is_recognised() {
         let mut slots = Slots::new(1, 0, false);
-        let index = slots.acquire(V4, false).unwrap();
+        let index = slots.acquire(V4, GroupKey(0), false).unwrap();
         let old = slots[index].submit(index, Kind::Connect);
         assert!(!slots[index].is_idle());
         assert!(slots[index].complete(old));
         assert!(!slots[index].complete(old), "completes once");
         slots.release(index);
-        slots.acquire(V4, false).unwrap();
+        slots.acquire(V4, GroupKey(0), false).unwrap();
         let new = slots[index].submit(index, Kind::Connect);
         assert!(!slots[index].complete(old));
         assert_eq!(slots[index].tokens(index).collect::<Vec<_>>(), [new]);

@@ -1,10 +1,10 @@
 //! Which probe starts next, and why none does.
 //!
 //! Who has been due for longest is first, whoever it is: where more is due than can be done, all
-//! wait alike. One rule is above that: targets that failed last may hold so many slots and no more
-//! ([`super::slots`]). Beyond it they are set aside, in their order, and compete again, by their
-//! due time, as soon as one of theirs gives its slot back. So a dead group whose probes hold their
-//! slots for a whole timeout makes itself wait, and nobody else.
+//! wait alike. One rule is above that: targets that failed last, and those of one group, may hold
+//! so many slots and no more ([`super::slots`]). Beyond it they are set aside, in their order, and
+//! compete again, by their due time, as soon as one of theirs gives its slot back. So a dead group
+//! whose probes hold their slots for a whole timeout makes itself wait, and no other.
 
 use super::Worker;
 use super::probes::is_raw;
@@ -56,8 +56,8 @@ pub(super) enum Blocked {
 /// Who starts next.
 #[derive(Clone, Copy, Debug)]
 enum Next {
-    /// The first of those that are ready; true where it failed last, and will hold a socket.
-    Ready(Due, bool),
+    /// The first of those that are ready.
+    Ready(Due),
     /// The first of those aside.
     Aside(Due),
 }
@@ -65,7 +65,7 @@ enum Next {
 impl Next {
     const fn target(&self) -> u32 {
         match self {
-            Self::Ready(due, _) | Self::Aside(due) => due.target,
+            Self::Ready(due) | Self::Aside(due) => due.target,
         }
     }
 }
@@ -93,9 +93,7 @@ impl<I: Io> Worker<I> {
             if budget == 0 || aside == 0 {
                 return Blocked::Budget;
             }
-            if let Next::Ready(_, true) = next
-                && self.slots.is_full_for_failing()
-            {
+            if !self.may_hold(next.target()) {
                 self.schedule.set_aside();
                 aside -= 1;
                 continue;
@@ -106,33 +104,39 @@ impl<I: Io> Worker<I> {
             budget -= 1;
             self.pace.started(now);
             self.gather.count();
-            match next {
-                Next::Ready(due, failing) => {
+            let due = match next {
+                Next::Ready(due) => {
                     self.schedule.pop();
-                    self.start(due, failing, now);
+                    due
                 }
                 Next::Aside(due) => {
                     self.schedule.pop_aside();
-                    self.start(due, true, now);
+                    due
                 }
-            }
+            };
+            self.start(due, now);
         }
         self.gather.rest(now);
         Blocked::Not
     }
 
-    /// Whoever has been due for longest, of those that may have a slot if there is one.
+    /// Whoever has been due for longest, but of those aside only who may have a slot.
     fn next_start(&mut self) -> Option<Next> {
-        let aside = self.schedule.peek_aside().filter(|_| !self.slots.is_full_for_failing());
+        let aside = self.schedule.peek_aside();
+        let aside = aside.filter(|aside| self.may_hold(aside.target));
         let Some(ready) = self.schedule.peek() else { return aside.map(Next::Aside) };
         match aside {
             Some(aside) if aside.tick <= ready.tick => Some(Next::Aside(aside)),
-            Some(_) | None => {
-                let holds_a_socket = !self.is_raw(ready.target);
-                let failing = self.shard.health(ready.target).is_failing();
-                Some(Next::Ready(ready, failing && holds_a_socket))
-            }
+            Some(_) | None => Some(Next::Ready(ready)),
         }
+    }
+
+    /// Whether a target may take a slot, as far as those that failed last and those of its group
+    /// hold too many already.
+    pub(super) fn may_hold(&mut self, target: u32) -> bool {
+        let full = self.slots.is_full_for(self.shard.group(target))
+            || self.slots.is_full_for_failing() && self.shard.health(target).is_failing();
+        !full || self.is_raw(target)
     }
 
     /// Whether probes of a target need no socket: then it does not matter who has how many.

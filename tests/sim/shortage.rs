@@ -101,6 +101,26 @@ fn a_blackout_is_noticed_in_time_although_slots_are_too_few() {
     assert_eq!(blamed, 0, "no local fault");
 }
 
+/// A large group falls silent that needs five times the slots: the other one keeps its turns from
+/// the first moment on, before any of the dead has failed.
+#[test]
+fn a_dying_group_leaves_slots_to_the_others_from_the_first_moment() {
+    let mut scenario = tcp(&[(seconds(5), seconds(2)), (seconds(5), seconds(2))], 160);
+    add(&mut scenario, 0, 2_000, Some((at(20), at(80))));
+    add(&mut scenario, 1, 200, None);
+    let mut stage = Stage::new(&scenario, Keep::Newest, None);
+    stage.until(at(20));
+    stage.starts();
+    // Less than one interval: none of the dead has failed twice, most have not failed yet.
+    let reports = stage.until(at(24));
+    let starts: Vec<Start> =
+        stage.starts().into_iter().filter(|start| start.peer >= 2_000).collect();
+    let late = latenesses(&scenario, &starts);
+    assert!(late.len() >= 150 && p99(&late) < Duration::from_millis(20), "{:?}", p99(&late));
+    let well = reports.iter().filter(|report| report.target.index() >= 2_000);
+    assert!(well.clone().count() > 150 && well.clone().all(|r| r.outcome.code == Code::L4Ok));
+}
+
 /// One in twenty falls silent, with slots enough: the others notice nothing.
 #[test]
 fn a_blackout_of_a_few_does_not_delay_the_rest() {
