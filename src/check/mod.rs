@@ -49,8 +49,10 @@ pub enum Event<'a> {
 pub enum Action {
     /// Nothing; another event will come.
     Wait,
-    /// Send the request and receive at the same time (an early answer counts).
+    /// Send what [`Probe::output`] gives, and receive at the same time (an early answer counts).
     Exchange,
+    /// Send what [`Probe::output`] gives. Only while nothing else is being sent.
+    Send,
     /// Receive more.
     Receive,
     /// The probe is over. No further event may be fed.
@@ -75,14 +77,6 @@ impl Check {
             Self::Tcp | Self::Http(_) => true,
         }
     }
-
-    /// Appends the request for a target at `address` to `out`.
-    pub fn render(&self, address: SocketAddr, out: &mut Vec<u8>) {
-        match self {
-            Self::Tcp => {}
-            Self::Http(check) => check.render(address, out),
-        }
-    }
 }
 
 impl Probe {
@@ -92,6 +86,15 @@ impl Probe {
             (Check::Tcp, _) => *self = Self::Tcp,
             (Check::Http(_), Self::Http(probe)) => probe.restart(),
             (Check::Http(_), Self::Tcp) => *self = Self::Http(http::Probe::default()),
+        }
+    }
+
+    /// Appends the bytes that [`Action::Exchange`] or [`Action::Send`] asked to send, for a target
+    /// at `address`. `check` is that of the last [`Probe::restart`].
+    pub fn output(&mut self, check: &Check, address: SocketAddr, out: &mut Vec<u8>) {
+        match check {
+            Check::Tcp => {}
+            Check::Http(check) => check.render(address, out),
         }
     }
 

@@ -99,6 +99,7 @@ impl<I: Io> Worker<I> {
         match action {
             Action::Wait => {}
             Action::Receive => self.receive(index),
+            Action::Send => self.send(index),
             Action::Exchange => {
                 self.send(index);
                 self.receive(index);
@@ -112,7 +113,7 @@ impl<I: Io> Worker<I> {
         let State::Running(run) = &slot.state else { return };
         self.request.clear();
         let address = run.recipe.endpoint(self.shard.endpoint(run.target)).socket_addr();
-        run.recipe.check.render(address, &mut self.request);
+        slot.probe.output(&run.recipe.check, address, &mut self.request);
         let token = slot.submit(index, Kind::Send);
         self.io.submit(Op::Send { token, bytes: &self.request });
     }

@@ -293,7 +293,7 @@ fn matcher(text: &str) -> Result<Matcher, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::Check;
+    use crate::check::{Check, Probe};
     use clap::Parser;
 
     #[derive(clap::Parser)]
@@ -320,7 +320,9 @@ mod tests {
 
     fn request(recipe: &Recipe) -> String {
         let mut bytes = Vec::new();
-        recipe.check.render("10.0.0.1:8080".parse().unwrap(), &mut bytes);
+        let mut probe = Probe::default();
+        probe.restart(&recipe.check);
+        probe.output(&recipe.check, "10.0.0.1:8080".parse().unwrap(), &mut bytes);
         String::from_utf8(bytes).unwrap()
     }
 
