@@ -54,6 +54,8 @@ fn engine(on: Backend, port: u16, count: usize) {
         check: Check::Tcp,
         close: Close::Reset,
         handshake: Handshake::Half,
+        proxy_protocol: None,
+        reuse: None,
     };
     // The host of a bench has a CPU and more files than this.
     let plan = Plan::new(on, Some(1), Some(1_024), false).expect("one worker fits anywhere");

@@ -54,6 +54,8 @@ fn run(targets: u32, check: &Check) {
         check: check.clone(),
         close: Close::Reset,
         handshake: Handshake::Half,
+        proxy_protocol: None,
+        reuse: None,
     };
     let additions = (0..targets).map(|i| Addition {
         target: TargetId(i),

@@ -27,6 +27,21 @@ pub enum Handshake {
     Raw,
 }
 
+/// Which PROXY protocol header goes first on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the words of the protocol")]
+pub enum ProxyProtocol {
+    V1,
+    V2,
+}
+
+/// A connection that is kept for its target's next probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Reuse {
+    /// Every so many probes of a target begin with a fresh connection; 2 or more.
+    pub fresh_connection_every: u16,
+}
+
 /// What a worker must know to probe the targets of one group. Invariants: `interval` is whole
 /// milliseconds and not zero (zero is allowed for one-shot runs only), `timeout` is not zero.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -45,6 +60,10 @@ pub struct Recipe {
     pub close: Close,
     /// How far a mere connect goes.
     pub handshake: Handshake,
+    /// What goes before everything else on a connection, TLS too.
+    pub proxy_protocol: Option<ProxyProtocol>,
+    /// None: each probe has a connection of its own.
+    pub reuse: Option<Reuse>,
 }
 
 impl Recipe {

@@ -79,6 +79,8 @@ fn recipes() -> Vec<Recipe> {
             check: check.clone(),
             close,
             handshake,
+            proxy_protocol: None,
+            reuse: None,
         })
     });
     let is_one = |recipe: &Recipe| recipe.handshake != Handshake::Raw || recipe.check == Check::Tcp;

@@ -38,7 +38,17 @@ const PATIENCE: Duration = Duration::from_secs(10);
 fn recipe(check: Check, close: Close, handshake: Handshake) -> Recipe {
     let thresholds = Thresholds { healthy: 1, unhealthy: 1 };
     let (interval, timeout) = (Duration::ZERO, TIMEOUT);
-    Recipe { port: None, interval, timeout, thresholds, check, close, handshake }
+    Recipe {
+        port: None,
+        interval,
+        timeout,
+        thresholds,
+        check,
+        close,
+        handshake,
+        proxy_protocol: None,
+        reuse: None,
+    }
 }
 
 /// Probes each target once; reports by place in the list.

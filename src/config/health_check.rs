@@ -57,6 +57,8 @@ impl HealthCheck {
             check,
             close: self.close,
             handshake: self.handshake,
+            proxy_protocol: None,
+            reuse: None,
         }
     }
 }

@@ -94,6 +94,8 @@ mod tests {
             check: Check::Tcp,
             close: Close::Reset,
             handshake: Handshake::Half,
+            proxy_protocol: None,
+            reuse: None,
         }
     }
 

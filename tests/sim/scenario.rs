@@ -126,6 +126,8 @@ pub(crate) fn plain(asked: Asked, interval: Duration, timeout: Duration) -> Reci
         check: asked.check(),
         close: Close::Reset,
         handshake: Handshake::Half,
+        proxy_protocol: None,
+        reuse: None,
     }
 }
 
@@ -200,6 +202,8 @@ fn recipe(asked: Asked, rng: &mut Rng) -> Recipe {
         check: asked.check(),
         close: pick(&[Close::Reset, Close::Graceful], rng),
         handshake: pick(&[Handshake::Half, Handshake::Full, Handshake::Raw], rng),
+        proxy_protocol: None,
+        reuse: None,
     }
 }
 
