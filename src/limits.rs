@@ -61,6 +61,13 @@ pub const ALIBABA_PATH_CHARS_MAX: usize = 80;
 /// Bytes of a health check's `host`.
 pub const HTTP_HOST_CHARS_MAX: usize = 253;
 
+/// Bytes of a PEM file that a health check names.
+pub const TLS_FILE_BYTES_MAX: u64 = 4 * 1_024 * 1_024;
+/// Bytes of a subject, an issuer or a name that is kept of a target's certificate.
+pub const TLS_NAME_BYTES_MAX: usize = 256;
+/// Names that are kept of a target's certificate.
+pub const TLS_NAMES_MAX: usize = 16;
+
 /// A new target of a running daemon has its first probe within this time (DESIGN 3.4).
 pub const NEW_TARGET_DELAY: Duration = Duration::from_secs(1);
 

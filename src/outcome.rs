@@ -197,10 +197,102 @@ pub enum Cause {
     PacketsDropped,
     /// Connected and given up by the target, which had to wait for a checker that was not run.
     NotRun,
+    /// What came first is no record of TLS.
+    NotTls,
+    /// End of stream before the handshake was done.
+    TlsClosed,
+    /// The version that the target chose is below 1.2.
+    TlsTooOld,
+    /// Client and target have no way to agree.
+    TlsNothingInCommon,
+    /// Bytes that no message of TLS has.
+    TlsMalformed,
+    /// A message that may not come, or not here.
+    TlsMisbehaved,
+    /// A record that was changed on its way, or made with another key.
+    TlsUnreadable,
+    /// More bytes than a handshake may take.
+    TlsTooMuch,
+    /// More bytes than all of a probe may take.
+    TlsEndless,
+    /// Whatever else the library can say.
+    TlsOther,
+    /// The certificate is no longer valid.
+    CertificateExpired,
+    /// The certificate is valid later.
+    CertificateNotYetValid,
+    /// Nobody who is trusted vouches for the certificate.
+    CertificateUnknownIssuer,
+    /// The certificate is for other names.
+    CertificateWrongName,
+    /// The certificate is for something else than servers.
+    CertificateWrongPurpose,
+    /// The certificate, or the handshake, was signed with another key.
+    CertificateBadSignature,
+    /// The certificate cannot be read, or has what nobody understands.
+    CertificateBad,
+    /// Whatever else is wrong with the certificate.
+    CertificateOther,
+    /// The target sent this alert of TLS.
+    AlertUnexpectedMessage,
+    /// The target sent this alert of TLS.
+    AlertBadRecordMac,
+    /// The target sent this alert of TLS.
+    AlertRecordOverflow,
+    /// The target sent this alert of TLS.
+    AlertHandshakeFailure,
+    /// The target sent this alert of TLS.
+    AlertBadCertificate,
+    /// The target sent this alert of TLS.
+    AlertUnsupportedCertificate,
+    /// The target sent this alert of TLS.
+    AlertCertificateRevoked,
+    /// The target sent this alert of TLS.
+    AlertCertificateExpired,
+    /// The target sent this alert of TLS.
+    AlertCertificateUnknown,
+    /// The target sent this alert of TLS.
+    AlertIllegalParameter,
+    /// The target sent this alert of TLS.
+    AlertUnknownCa,
+    /// The target sent this alert of TLS.
+    AlertAccessDenied,
+    /// The target sent this alert of TLS.
+    AlertDecodeError,
+    /// The target sent this alert of TLS.
+    AlertDecryptError,
+    /// The target sent this alert of TLS.
+    AlertProtocolVersion,
+    /// The target sent this alert of TLS.
+    AlertInsufficientSecurity,
+    /// The target sent this alert of TLS.
+    AlertInternalError,
+    /// The target sent this alert of TLS.
+    AlertInappropriateFallback,
+    /// The target sent this alert of TLS.
+    AlertUserCanceled,
+    /// The target sent this alert of TLS.
+    AlertNoRenegotiation,
+    /// The target sent this alert of TLS.
+    AlertMissingExtension,
+    /// The target sent this alert of TLS.
+    AlertUnsupportedExtension,
+    /// The target sent this alert of TLS.
+    AlertUnrecognizedName,
+    /// The target sent this alert of TLS.
+    AlertBadStatusResponse,
+    /// The target sent this alert of TLS.
+    AlertUnknownPskIdentity,
+    /// The target sent this alert of TLS.
+    AlertCertificateRequired,
+    /// The target sent this alert of TLS.
+    AlertNoApplicationProtocol,
+    /// The target sent this alert of TLS.
+    AlertOther,
 }
 
 /// Every [`Cause`], in the order of its discriminants, with its sentence.
-const CAUSES: [(Cause, &str); 10] = [
+const CAUSES: &[(Cause, &str)] = &[
     (Cause::NotHttp, "not an HTTP response"),
     (Cause::BadStatusLine, "malformed status line"),
     (Cause::BadHeader, "malformed header line"),
@@ -211,6 +303,52 @@ const CAUSES: [(Cause, &str); 10] = [
     (Cause::NoFreeSlot, "no free probe slot in time"),
     (Cause::PacketsDropped, "no answer in time, but this host dropped packets itself meanwhile"),
     (Cause::NotRun, "given up by the target, but the checker was not run meanwhile"),
+    (Cause::NotTls, "not TLS: the target answered in plain text"),
+    (Cause::TlsClosed, "closed in the TLS handshake"),
+    (Cause::TlsTooOld, "the target speaks no TLS from 1.2 on"),
+    (Cause::TlsNothingInCommon, "no cipher or key exchange in common"),
+    (Cause::TlsMalformed, "malformed TLS message"),
+    (Cause::TlsMisbehaved, "the target broke the rules of TLS"),
+    (Cause::TlsUnreadable, "a TLS record that does not decrypt"),
+    (Cause::TlsTooMuch, "more than 128 KiB in the TLS handshake"),
+    (Cause::TlsEndless, "more than 512 KiB over TLS"),
+    (Cause::TlsOther, "TLS failed"),
+    (Cause::CertificateExpired, "certificate expired"),
+    (Cause::CertificateNotYetValid, "certificate not valid yet"),
+    (Cause::CertificateUnknownIssuer, "certificate of an unknown issuer"),
+    (Cause::CertificateWrongName, "certificate is not for this name"),
+    (Cause::CertificateWrongPurpose, "certificate is not for servers"),
+    (Cause::CertificateBadSignature, "certificate with a wrong signature"),
+    (Cause::CertificateBad, "malformed certificate"),
+    (Cause::CertificateOther, "certificate refused"),
+    (Cause::AlertUnexpectedMessage, "alert: unexpected message"),
+    (Cause::AlertBadRecordMac, "alert: bad record MAC"),
+    (Cause::AlertRecordOverflow, "alert: record overflow"),
+    (Cause::AlertHandshakeFailure, "alert: handshake failure"),
+    (Cause::AlertBadCertificate, "alert: bad certificate"),
+    (Cause::AlertUnsupportedCertificate, "alert: unsupported certificate"),
+    (Cause::AlertCertificateRevoked, "alert: certificate revoked"),
+    (Cause::AlertCertificateExpired, "alert: certificate expired"),
+    (Cause::AlertCertificateUnknown, "alert: certificate unknown"),
+    (Cause::AlertIllegalParameter, "alert: illegal parameter"),
+    (Cause::AlertUnknownCa, "alert: unknown CA"),
+    (Cause::AlertAccessDenied, "alert: access denied"),
+    (Cause::AlertDecodeError, "alert: decode error"),
+    (Cause::AlertDecryptError, "alert: decrypt error"),
+    (Cause::AlertProtocolVersion, "alert: protocol version"),
+    (Cause::AlertInsufficientSecurity, "alert: insufficient security"),
+    (Cause::AlertInternalError, "alert: internal error"),
+    (Cause::AlertInappropriateFallback, "alert: inappropriate fallback"),
+    (Cause::AlertUserCanceled, "alert: user canceled"),
+    (Cause::AlertNoRenegotiation, "alert: no renegotiation"),
+    (Cause::AlertMissingExtension, "alert: missing extension"),
+    (Cause::AlertUnsupportedExtension, "alert: unsupported extension"),
+    (Cause::AlertUnrecognizedName, "alert: unrecognized name"),
+    (Cause::AlertBadStatusResponse, "alert: bad certificate status response"),
+    (Cause::AlertUnknownPskIdentity, "alert: unknown PSK identity"),
+    (Cause::AlertCertificateRequired, "alert: certificate required"),
+    (Cause::AlertNoApplicationProtocol, "alert: no application protocol"),
+    (Cause::AlertOther, "alert: of a kind that is not known"),
 ];
 
 /// What is known beyond the code: an errno, a cause, or nothing. Nine bits.
@@ -343,7 +481,7 @@ mod tests {
             assert!(detail.to_bits() < 1 << Detail::BITS);
             assert_eq!(Detail::from_bits(detail.to_bits()), detail);
         }
-        for (cause, text) in CAUSES {
+        for &(cause, text) in CAUSES {
             let detail = Detail::Cause(cause);
             assert_eq!(Detail::from_bits(detail.to_bits()), detail);
             assert_eq!(detail.text(), text);

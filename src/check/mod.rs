@@ -8,6 +8,7 @@ pub mod head;
 pub mod http;
 pub mod matcher;
 pub mod tcp;
+pub mod tls;
 
 use crate::outcome::{Code, Outcome};
 use nix::errno::Errno;

@@ -1,0 +1,37 @@
+//! TLS around a check: the handshake alone, or another check inside of it (DESIGN 3.5, 3.6).
+//!
+//! | file | one noun |
+//! |---|---|
+//! | `settings` | what a person asks for |
+//! | `client` | the settings made ready once for all probes of a group: files read, keys parsed |
+//! | `presented` | what a target showed of itself |
+
+mod client;
+mod clock;
+pub mod presented;
+pub mod settings;
+
+pub use client::Client;
+pub use presented::{Leaf, Presented};
+pub use settings::{Error, Settings};
+
+use super::http;
+use std::sync::Arc;
+
+/// A check over TLS.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Check {
+    /// How the handshake is made; shared by all groups that ask for the same.
+    pub client: Arc<Client>,
+    /// What is asked when it is done.
+    pub inner: Inner,
+}
+
+/// What is asked over a connection that TLS protects.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Inner {
+    /// Nothing: the handshake is the check.
+    Handshake,
+    /// HTTPS.
+    Http(http::Check),
+}
