@@ -54,6 +54,8 @@ pub const RECEIVE_BUFFER_BYTES: usize = 2_048;
 
 /// Bytes of all response heads of one HTTP probe, inclusive (DESIGN 3.3, 3.6).
 pub const HTTP_HEAD_BYTES_MAX: usize = 16 * 1_024;
+/// Bytes of a response's body that a check looks at.
+pub const HTTP_BODY_BYTES_MAX: usize = 64 * 1_024;
 /// Bytes of a health check's path (the seed: 1-1024 characters).
 pub const HTTP_PATH_CHARS_MAX: usize = 1_024;
 /// The same in rule set `alibaba`.

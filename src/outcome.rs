@@ -289,6 +289,10 @@ pub enum Cause {
     AlertNoApplicationProtocol,
     /// The target sent this alert of TLS.
     AlertOther,
+    /// The body is over, or larger than what is looked at, and what was looked for is not in it.
+    BodyNotMatched,
+    /// The body should come in chunks, and does not.
+    BadChunk,
 }
 
 /// Every [`Cause`], in the order of its discriminants, with its sentence.
@@ -349,6 +353,8 @@ const CAUSES: &[(Cause, &str)] = &[
     (Cause::AlertCertificateRequired, "alert: certificate required"),
     (Cause::AlertNoApplicationProtocol, "alert: no application protocol"),
     (Cause::AlertOther, "alert: of a kind that is not known"),
+    (Cause::BodyNotMatched, "body does not match"),
+    (Cause::BadChunk, "malformed chunk in the body"),
 ];
 
 /// What is known beyond the code: an errno, a cause, or nothing. Nine bits.

@@ -4,23 +4,26 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use ringcheck::check::http::{Check, Matcher, Probe};
+use ringcheck::check::http::{BodyMatch, Check, Matcher, Probe, Request};
 use ringcheck::check::{Action, Event};
 use ringcheck::outcome::Outcome;
 
 /// How a run ends that is sent `chunks`: before the end of the stream, or with it.
 fn run<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> (bool, Outcome) {
-    let check = Check::new("/", None, Matcher::default());
+    run_of(&Check::new("/", None, Matcher::default()), chunks)
+}
+
+fn run_of<'a>(check: &Check, chunks: impl IntoIterator<Item = &'a [u8]>) -> (bool, Outcome) {
     let mut probe = Probe::default();
-    assert_eq!(probe.handle(&check, Event::Connected), Action::Exchange);
+    assert_eq!(probe.handle(check, Event::Connected), Action::Exchange);
     for chunk in chunks.into_iter().filter(|chunk| !chunk.is_empty()) {
-        let action = probe.handle(&check, Event::Received(chunk));
+        let action = probe.handle(check, Event::Received(chunk));
         if let Action::Finish(outcome) = action {
             return (true, outcome);
         }
         assert_eq!(action, Action::Receive);
     }
-    let Action::Finish(outcome) = probe.handle(&check, Event::Closed) else {
+    let Action::Finish(outcome) = probe.handle(check, Event::Closed) else {
         panic!("the end of the stream is an end");
     };
     (false, outcome)
@@ -94,6 +97,38 @@ fn stream() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
+/// A head that says something of a body, and a body that may hold to it.
+fn answer() -> impl Strategy<Value = Vec<u8>> {
+    let header = prop_oneof![
+        3 => (0_usize..30).prop_map(|len| format!("Content-Length: {len}\r\n")),
+        3 => Just("Transfer-Encoding: chunked\r\n".to_owned()),
+        1 => Just(String::new()),
+        1 => Just("a: b\r\n c: d\r\n".to_owned()),
+    ];
+    let chunk = prop_oneof![
+        4 => "[nok]{1,9}".prop_map(|data| format!("{:x}\r\n{data}\r\n", data.len())),
+        1 => Just("0\r\n\r\n".to_owned()),
+        1 => "[nok0-9;\r\n]{1,5}",
+    ];
+    let skipped = prop_oneof![3 => Just(""), 1 => Just("HTTP/1.1 100 C\r\nContent-Length: 1\n\n")];
+    (skipped, vec(header, 0..3), vec(chunk, 0..6)).prop_map(|(skipped, headers, chunks)| {
+        let (headers, chunks) = (headers.concat(), chunks.concat());
+        format!("{skipped}HTTP/1.1 200 OK\r\n{headers}\r\n{chunks}").into_bytes()
+    })
+}
+
+/// `bytes` cut in pieces.
+fn pieces<'a>(
+    bytes: &'a [u8],
+    cuts: &[prop::sample::Index],
+) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+    cuts.sort_unstable();
+    let starts = std::iter::once(0).chain(cuts.clone());
+    let ends = cuts.into_iter().chain([bytes.len()]);
+    starts.zip(ends).map(|(start, end)| &bytes[start..end])
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 2_000, failure_persistence: None, ..ProptestConfig::default()
@@ -103,10 +138,23 @@ proptest! {
     fn no_cut_changes_the_outcome(bytes in stream(), cuts in vec(any::<prop::sample::Index>(), 6)) {
         let whole = run([&bytes[..]]);
         prop_assert_eq!(run(bytes.chunks(1)), whole);
-        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
-        cuts.sort_unstable();
-        let starts = std::iter::once(0).chain(cuts.iter().copied());
-        let ends = cuts.iter().copied().chain([bytes.len()]);
-        prop_assert_eq!(run(starts.zip(ends).map(|(start, end)| &bytes[start..end])), whole);
+        prop_assert_eq!(run(pieces(&bytes, &cuts)), whole);
+    }
+
+    #[test]
+    fn no_cut_changes_what_a_body_comes_to(
+        bytes in answer(),
+        cuts in vec(any::<prop::sample::Index>(), 6),
+    ) {
+        let plain = || Check::new("/", None, Matcher::default());
+        for check in [
+            plain().matching(BodyMatch::contains("ook").unwrap()),
+            plain().matching(BodyMatch::regex("n(o|k)k$").unwrap()),
+            Check::reusing(&Request::get("/"), Matcher::default()),
+        ] {
+            let (_, whole) = run_of(&check, [&bytes[..]]);
+            prop_assert_eq!(run_of(&check, bytes.chunks(1)).1, whole);
+            prop_assert_eq!(run_of(&check, pieces(&bytes, &cuts)).1, whole);
+        }
     }
 }

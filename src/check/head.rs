@@ -51,10 +51,19 @@ pub struct Head {
     /// The status, as far as it has come.
     status: u16,
     /// Bytes of all heads so far, at most [`HTTP_HEAD_BYTES_MAX`].
-    bytes: usize,
+    bytes: u32,
     /// At [`At::Headers`]: one of [`BEFORE_FIRST`] and [`BEFORE_NEXT`], then the line that has not
     /// ended yet. Else empty.
     line: Vec<u8>,
+}
+
+/// The end of the final head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Complete {
+    /// Its status.
+    pub status: u16,
+    /// How many of the bytes with which it was complete are part of it; the body's follow.
+    pub len: usize,
 }
 
 /// What the next byte is.
@@ -89,18 +98,18 @@ impl Head {
         *self = Self { line, ..Self::default() };
     }
 
-    /// Takes the next bytes. The status once the final head is complete (what comes behind it is
-    /// the body's); none as long as there is more to come.
+    /// Takes the next bytes. Says where the final head ends once it is complete; nothing as long as
+    /// there is more to come.
     ///
     /// # Errors
     /// What makes this not a response. No more bytes may be fed then.
-    pub fn take(&mut self, bytes: &[u8]) -> Result<Option<u16>, Cause> {
-        let room = HTTP_HEAD_BYTES_MAX - self.bytes;
+    pub fn take(&mut self, bytes: &[u8]) -> Result<Option<Complete>, Cause> {
+        let room = HTTP_HEAD_BYTES_MAX - self.bytes as usize;
         let within = &bytes[..bytes.len().min(room)];
         if self.bytes == 0
-            && let Some(status) = whole(within)
+            && let Some(complete) = whole(within)
         {
-            return Ok(Some(status));
+            return Ok(Some(complete));
         }
         let text = within.split(|&byte| byte == 0).next().unwrap_or_default();
         let mut rest = text;
@@ -110,14 +119,16 @@ impl Head {
                 rest = after;
             } else if let Some(behind) = self.header_lines(rest)? {
                 if is_final(self.status) {
-                    return Ok(Some(self.status));
+                    let len = text.len() - behind.len();
+                    return Ok(Some(Complete { status: self.status, len }));
                 }
                 (self.at, self.status, rest) = (At::default(), 0, behind);
             } else {
                 break;
             }
         }
-        self.bytes += within.len();
+        // It stays below its bound, which fits.
+        self.bytes = self.bytes.saturating_add(u32::try_from(within.len()).unwrap_or(u32::MAX));
         if text.len() < within.len() {
             self.cut().and(Err(Cause::NulByte))
         } else if bytes.len() > room {
@@ -194,11 +205,10 @@ impl Head {
     }
 }
 
-/// The status of the final head that `bytes` begin with, if all of it is there and httparse takes
-/// it as it is.
-fn whole(bytes: &[u8]) -> Option<u16> {
-    let (_, status) = parse(bytes).ok()??;
-    ((100..600).contains(&status) && is_final(status)).then_some(status)
+/// The final head that `bytes` begin with, if all of it is there and httparse takes it as it is.
+fn whole(bytes: &[u8]) -> Option<Complete> {
+    let (len, status) = parse(bytes).ok()??;
+    ((100..600).contains(&status) && is_final(status)).then_some(Complete { status, len })
 }
 
 /// Length and status of the head that `bytes` begin with; none if it does not end in them.
@@ -241,7 +251,8 @@ mod tests {
     #[test]
     fn a_whole_head_needs_no_memory() {
         let mut head = Head::default();
-        assert_eq!(head.take(b"HTTP/1.1 204 No Content\r\na: b\r\n\r\n"), Ok(Some(204)));
+        let complete = Complete { status: 204, len: 33 };
+        assert_eq!(head.take(b"HTTP/1.1 204 No Content\r\na: b\r\n\r\n"), Ok(Some(complete)));
         assert_eq!(head.line.capacity(), 0);
     }
 

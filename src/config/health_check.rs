@@ -8,7 +8,7 @@ use super::spec::{CheckPort, CheckProtocol, HealthCheckSpec, KEYS};
 use super::violation::{Violation, Wrong};
 use super::{HealthCheck, Protocol, duration};
 use crate::check::Check;
-use crate::check::http::{self, Matcher, Method, Version};
+use crate::check::http::{self, Matcher, Method, Request, Version};
 use crate::health::Thresholds;
 use crate::limits::{HTTP_HOST_CHARS_MAX, HTTP_PATH_CHARS_MAX};
 use crate::recipe::{Handshake, Recipe};
@@ -42,8 +42,13 @@ impl HealthCheck {
         let check = match &self.protocol {
             Protocol::Tcp => Check::Tcp,
             Protocol::Http { path, host, matcher, method, version } => {
-                let host = host.as_deref();
-                Check::Http(http::Check::asking(*method, *version, path, host, *matcher))
+                let request = Request {
+                    method: *method,
+                    version: *version,
+                    host: host.clone(),
+                    ..Request::get(path)
+                };
+                Check::Http(http::Check::asking(&request, *matcher))
             }
         };
         Recipe {
