@@ -1,9 +1,9 @@
-//! The HTTP check: one request, and a response whose status matches, and its body where something is
-//! looked for in it (DESIGN 3.1, 3.3, 3.6).
+//! The HTTP check: one request, and a response whose status matches, and its body where something
+//! is looked for in it (DESIGN 3.1, 3.3, 3.6).
 //!
 //! Without that the response is complete with its head; nobody waits for the body. Bytes are judged
-//! as they come (see [`super::head`]); an answer that comes in one piece is neither copied nor kept.
-//! What reading a body takes is in a box that only such checks make.
+//! as they come (see [`super::head`]); an answer in one piece is neither copied nor kept. What
+//! reading a body takes is in a box that only such checks make.
 
 mod body;
 mod body_match;

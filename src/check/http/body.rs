@@ -234,9 +234,9 @@ mod tests {
         assert_eq!(probe.handle(check, Event::Connected), Action::Exchange);
         let finished = |probe: &mut Probe, event| match probe.handle(check, event) {
             Action::Finish(outcome) => Some((Some(outcome), probe.leaves_connection())),
-            action => {
-                assert_eq!(action, Action::Receive, "{event:?}");
-                None
+            Action::Receive => None,
+            action @ (Action::Wait | Action::Exchange | Action::Send) => {
+                panic!("{action:?} at {event:?}")
             }
         };
         for chunk in bytes.chunks(piece) {

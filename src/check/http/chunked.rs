@@ -1,5 +1,5 @@
-//! Takes the chunks of a body apart as they come (RFC 9112, 7.1): sizes, extensions and trailers are
-//! passed over, and nothing is kept but a place and a number.
+//! Takes the chunks of a body apart as they come (RFC 9112, 7.1): sizes, extensions and trailers
+//! are passed over, and nothing is kept but a place and a number.
 //!
 //! LF alone ends a line, as in heads. What is no data is bounded, so that a body of extensions ends
 //! too.
