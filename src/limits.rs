@@ -65,6 +65,12 @@ pub const HTTP_HOST_CHARS_MAX: usize = 253;
 
 /// Bytes of a PEM file that a health check names.
 pub const TLS_FILE_BYTES_MAX: u64 = 4 * 1_024 * 1_024;
+/// Bytes that a target may send until a TLS handshake is done: a chain of certificates has 64 KiB
+/// at most.
+pub const TLS_HANDSHAKE_BYTES_MAX: usize = 128 * 1_024;
+/// Bytes that a target may send in all over one TLS connection: what the check inside may read,
+/// also where each record carries a few bytes of it only.
+pub const TLS_BYTES_MAX: usize = 512 * 1_024;
 /// Bytes of a subject, an issuer or a name that is kept of a target's certificate.
 pub const TLS_NAME_BYTES_MAX: usize = 256;
 /// Names that are kept of a target's certificate.
@@ -161,6 +167,7 @@ pub const DEREGISTRATION_DELAY_MAX: Duration = Duration::from_secs(3_600);
 /// unless forced (DESIGN 5.1).
 pub const MASS_REMOVAL_TARGETS: usize = 100;
 
+const _: () = assert!(TLS_HANDSHAKE_BYTES_MAX <= TLS_BYTES_MAX);
 const _: () = assert!(STARTS_PER_TURN <= STARTS_PER_TURN_BUSY);
 const _: () = assert!(IN_FLIGHT_DEFAULT <= IN_FLIGHT_MAX);
 const _: () = assert!(TARGETS_MAX_DEFAULT <= TARGETS_MAX);

@@ -13,6 +13,7 @@ pub mod tls;
 use crate::outcome::{Code, Outcome};
 use nix::errno::Errno;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// What is asked of a target.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -21,6 +22,8 @@ pub enum Check {
     Tcp,
     /// A request, and a response whose status matches.
     Http(http::Check),
+    /// A TLS handshake, and what is asked over it.
+    Tls(Arc<tls::Check>),
 }
 
 /// What happened to the probe. Bytes are lent for the call only.
@@ -68,6 +71,8 @@ pub enum Probe {
     Tcp,
     /// A run of [`Check::Http`].
     Http(http::Probe),
+    /// A run of [`Check::Tls`].
+    Tls(Box<tls::Probe>),
 }
 
 impl Check {
@@ -75,7 +80,7 @@ impl Check {
     #[must_use]
     pub const fn speaks_first(&self) -> bool {
         match self {
-            Self::Tcp | Self::Http(_) => true,
+            Self::Tcp | Self::Http(_) | Self::Tls(_) => true,
         }
     }
 }
@@ -86,16 +91,22 @@ impl Probe {
         match (check, &mut *self) {
             (Check::Tcp, _) => *self = Self::Tcp,
             (Check::Http(_), Self::Http(probe)) => probe.restart(),
-            (Check::Http(_), Self::Tcp) => *self = Self::Http(http::Probe::default()),
+            (Check::Http(_), _) => *self = Self::Http(http::Probe::default()),
+            (Check::Tls(_), Self::Tls(probe)) => probe.restart(),
+            (Check::Tls(_), _) => *self = Self::Tls(Box::default()),
         }
     }
 
     /// Appends the bytes that [`Action::Exchange`] or [`Action::Send`] asked to send, for a target
     /// at `address`. `check` is that of the last [`Probe::restart`].
     pub fn output(&mut self, check: &Check, address: SocketAddr, out: &mut Vec<u8>) {
-        match check {
-            Check::Tcp => {}
-            Check::Http(check) => check.render(address, out),
+        match (self, check) {
+            (_, Check::Tcp) => {}
+            (_, Check::Http(check)) => check.render(address, out),
+            (Self::Tls(probe), Check::Tls(check)) => probe.output(check, address, out),
+            (Self::Tcp | Self::Http(_), Check::Tls(_)) => {
+                debug_assert!(false, "a probe is of its check's sort");
+            }
         }
     }
 
@@ -103,7 +114,8 @@ impl Probe {
     pub fn handle(&mut self, check: &Check, event: Event<'_>) -> Action {
         match (self, check) {
             (Self::Http(probe), Check::Http(check)) => probe.handle(check, event),
-            (Self::Tcp | Self::Http(_), _) => tcp::handle(event),
+            (Self::Tls(probe), Check::Tls(check)) => probe.handle(check, event),
+            (Self::Tcp | Self::Http(_) | Self::Tls(_), _) => tcp::handle(event),
         }
     }
 }

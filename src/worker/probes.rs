@@ -3,7 +3,7 @@
 use super::Worker;
 use super::drops::Drops;
 use super::slots::{Run, State};
-use crate::check::{Action, Check, Event};
+use crate::check::{Action, Check, Event, Probe};
 use crate::io::{Completion, Done, Io, Kind, Op, Socket};
 use crate::limits::TARGET_PATIENCE;
 use crate::outcome::{Cause, Class, Code, Detail, Outcome};
@@ -41,6 +41,7 @@ impl<I: Io> Worker<I> {
             started: now,
             lost: self.lost,
             connect_us: None,
+            tls_us: None,
             first_byte_us: None,
             recipe,
         });
@@ -84,7 +85,10 @@ impl<I: Io> Worker<I> {
             (Done::Sent, _) => Event::Sent,
             (Done::Received(buffer), _) if buffer.len == 0 => Event::Closed,
             (Done::Received(buffer), _) => {
-                run.first_byte_us.get_or_insert(elapsed_us);
+                // What TLS protects is told of below.
+                if !matches!(slot.probe, Probe::Tls(_)) {
+                    run.first_byte_us.get_or_insert(elapsed_us);
+                }
                 Event::Received(self.io.bytes(buffer))
             }
             (Done::Failed(errno), Kind::Connect) => Event::ConnectFailed(*errno),
@@ -92,6 +96,13 @@ impl<I: Io> Worker<I> {
             (Done::Failed(errno), Kind::Receive) => Event::ReceiveFailed(*errno),
         };
         let action = slot.probe.handle(&run.recipe.check, event);
+        if let Probe::Tls(probe) = &slot.probe {
+            let reached = |phase: &mut Option<u32>, is: bool| {
+                *phase = phase.or(is.then_some(elapsed_us));
+            };
+            reached(&mut run.tls_us, probe.is_secured());
+            reached(&mut run.first_byte_us, probe.is_answered());
+        }
         self.act(index, action);
     }
 
@@ -154,7 +165,7 @@ impl<I: Io> Worker<I> {
         };
         let phases = Phases {
             connect_us: run.connect_us,
-            tls_us: None,
+            tls_us: run.tls_us,
             first_byte_us: run.first_byte_us,
             total_us: elapsed_us(run.started, self.now),
         };

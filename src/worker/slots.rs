@@ -35,7 +35,9 @@ pub(super) struct Run {
     pub(super) lost: Duration,
     /// Microseconds from the start to the connection.
     pub(super) connect_us: Option<u32>,
-    /// Microseconds from the start to the first byte received.
+    /// Microseconds from the start to the end of the TLS handshake.
+    pub(super) tls_us: Option<u32>,
+    /// Microseconds from the start to the first byte of the response.
     pub(super) first_byte_us: Option<u32>,
     /// The recipe that it follows, whatever a reload brings meanwhile.
     pub(super) recipe: Rc<Recipe>,

@@ -1,9 +1,10 @@
 //! A group's settings made ready for all its probes: files are read and keys parsed once.
 
 use super::clock::WallTime;
+use super::notes::{Ours, Store, Verifier};
 use super::settings::{CA_FILE, CLIENT_CERT, CLIENT_KEY, Error, Settings};
 use super::settings::{certificates, key, read};
-use rustls::client::WebPkiServerVerifier;
+use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::ServerName;
 use rustls::sign::CertifiedKey;
@@ -87,22 +88,24 @@ fn config(
         what: format!("nothing can be verified by it: {error}"),
         cure: "name a PEM file of certificate authorities",
     };
-    let verifier = roots
+    let strict = roots
         .map(|roots| {
             WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider())).build()
         })
         .transpose()
         .map_err(|error| unusable(error.to_string()))?;
-    let config = ClientConfig::builder_with_details(Arc::clone(provider()), Arc::new(WallTime))
+    let mut config = ClientConfig::builder_with_details(Arc::clone(provider()), Arc::new(WallTime))
         .with_safe_default_protocol_versions()
-        .map_err(|error| unusable(error.to_string()))?;
-    let mut config = match verifier {
-        Some(verifier) => config.with_webpki_verifier(verifier),
-        None => config.with_root_certificates(RootCertStore::empty()),
-    }
-    .with_no_client_auth();
-    drop(ours);
+        .map_err(|error| unusable(error.to_string()))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Verifier(strict)))
+        .with_client_cert_resolver(Arc::new(Ours(ours)));
     config.alpn_protocols = settings.alpn.iter().map(|name| name.clone().into_bytes()).collect();
+    config.resumption = if settings.full_handshake_every > 1 {
+        Resumption::store(Arc::new(Store))
+    } else {
+        Resumption::disabled()
+    };
     Ok(config)
 }
 

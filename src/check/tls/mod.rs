@@ -5,14 +5,24 @@
 //! | `settings` | what a person asks for |
 //! | `client` | the settings made ready once for all probes of a group: files read, keys parsed |
 //! | `presented` | what a target showed of itself |
+//! | `notes` | what the library tells in the middle of a call: certificates, sessions |
+//! | `records` | where one record ends and the next begins |
+//! | `failure` | what the library's errors mean for an outcome |
+//! | `probe` | one run: the handshake, and the check inside of it |
 
 mod client;
 mod clock;
+mod failure;
+mod notes;
 pub mod presented;
+mod probe;
+mod records;
 pub mod settings;
 
 pub use client::Client;
+pub use notes::Session;
 pub use presented::{Leaf, Presented};
+pub use probe::{Probe, Told};
 pub use settings::{Error, Settings};
 
 use super::http;
@@ -35,3 +45,6 @@ pub enum Inner {
     /// HTTPS.
     Http(http::Check),
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,239 @@
+//! What the TLS library tells, and asks for, in the middle of a call.
+//!
+//! It calls back objects that all probes of a group share: verifier, session store, holder of our
+//! own key. None of these is told for which connection. But a call into the library is over before
+//! the thread does anything else, so a probe lends its [`Notes`] to the thread for the call
+//! ([`Notes::during`]), and the shared objects write there. The alternative, a configuration of its
+//! own for each probe, cannot be: a session is resumed only with the very verifier that it began
+//! with.
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{
+    ClientSessionStore, ResolvesClientCert, Tls12ClientSessionValue, Tls13ClientSessionValue,
+    WebPkiServerVerifier,
+};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
+use rustls::{DigitallySignedStruct, Error, NamedGroup, SignatureScheme};
+use std::cell::RefCell;
+use std::mem;
+use std::sync::Arc;
+
+/// What one probe offers the library, and what it was told.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    /// Offered at the start of a handshake; then the newest that the target gave.
+    pub(super) session: Option<Box<Session>>,
+    /// The key exchange that the target took last, so that it need not ask for it.
+    pub(super) group: Option<NamedGroup>,
+    /// The certificate that the target presented, in DER; none where a session was resumed.
+    pub(super) leaf: Option<Box<[u8]>>,
+    /// Bytes of all certificates that it presented, now or when the session began.
+    pub(super) chain_bytes: usize,
+    /// It asked for a certificate of ours.
+    pub(super) asked: bool,
+    /// Bytes that came since the last thing that they could have been for: a ticket is among them.
+    pub(super) unclaimed_bytes: usize,
+    /// Bytes of the ticket of the session that was offered.
+    ticket_bytes: usize,
+}
+
+thread_local! {
+    static LENT: RefCell<Notes> = RefCell::default();
+}
+
+impl Notes {
+    /// Calls the library, which writes here meanwhile.
+    pub(super) fn during<R>(&mut self, call: impl FnOnce() -> R) -> R {
+        let swap = |notes: &mut Self| LENT.with_borrow_mut(|lent| mem::swap(lent, notes));
+        swap(self);
+        let result = call();
+        swap(self);
+        result
+    }
+}
+
+/// What a target gave so that its next handshake is a short one.
+#[derive(Debug)]
+pub struct Session {
+    state: SessionState,
+    chain_bytes: usize,
+    ticket_bytes: usize,
+}
+
+#[derive(Debug)]
+enum SessionState {
+    Tls12(Tls12ClientSessionValue),
+    Tls13(Tls13ClientSessionValue),
+}
+
+/// What the library allocates for a session besides ticket and chain: key, counts, lists of one.
+const SESSION_PARTS: usize = 256;
+
+impl Session {
+    /// Memory that it takes, about: its ticket and all certificates are among it.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        size_of::<Self>() + SESSION_PARTS + self.chain_bytes + self.ticket_bytes
+    }
+
+    fn keep(state: SessionState) {
+        LENT.with_borrow_mut(|lent| {
+            let chain_bytes = lent.chain_bytes;
+            // A TLS 1.2 session that was resumed may go on with the ticket that it had.
+            let ticket_bytes = match (&state, &lent.leaf) {
+                (SessionState::Tls12(_), Some(_)) => {
+                    lent.unclaimed_bytes.saturating_sub(chain_bytes)
+                }
+                (SessionState::Tls12(_), None) => lent.unclaimed_bytes.max(lent.ticket_bytes),
+                (SessionState::Tls13(_), _) => lent.unclaimed_bytes,
+            };
+            lent.session = Some(Box::new(Self { state, chain_bytes, ticket_bytes }));
+        });
+    }
+
+    /// The session that the probe offers, if it is of the right sort.
+    fn offered<T>(sort: impl FnOnce(SessionState) -> Result<T, SessionState>) -> Option<T> {
+        LENT.with_borrow_mut(|lent| {
+            let offered = *lent.session.take()?;
+            match sort(offered.state) {
+                Ok(session) => {
+                    lent.chain_bytes = offered.chain_bytes;
+                    lent.ticket_bytes = offered.ticket_bytes;
+                    Some(session)
+                }
+                Err(state) => {
+                    lent.session = Some(Box::new(Self { state, ..offered }));
+                    None
+                }
+            }
+        })
+    }
+}
+
+/// One session, that of the probe at hand.
+#[derive(Debug)]
+pub(super) struct Store;
+
+impl ClientSessionStore for Store {
+    fn set_kx_hint(&self, _: ServerName<'static>, group: NamedGroup) {
+        LENT.with_borrow_mut(|lent| lent.group = Some(group));
+    }
+
+    fn kx_hint(&self, _: &ServerName<'_>) -> Option<NamedGroup> {
+        LENT.with_borrow(|lent| lent.group)
+    }
+
+    fn set_tls12_session(&self, _: ServerName<'static>, session: Tls12ClientSessionValue) {
+        Session::keep(SessionState::Tls12(session));
+    }
+
+    fn tls12_session(&self, _: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
+        Session::offered(|state| match state {
+            SessionState::Tls12(session) => Ok(session),
+            other @ SessionState::Tls13(_) => Err(other),
+        })
+    }
+
+    fn remove_tls12_session(&self, _: &ServerName<'static>) {}
+
+    fn insert_tls13_ticket(&self, _: ServerName<'static>, session: Tls13ClientSessionValue) {
+        Session::keep(SessionState::Tls13(session));
+    }
+
+    fn take_tls13_ticket(&self, _: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
+        Session::offered(|state| match state {
+            SessionState::Tls13(session) => Ok(session),
+            other @ SessionState::Tls12(_) => Err(other),
+        })
+    }
+}
+
+/// Notes the certificate, and verifies it where that was asked for. Else any certificate and key
+/// passes, as with load balancers, and not even the handshake's signature is verified: it would
+/// prove that the target has a key which nobody knows.
+#[derive(Debug)]
+pub(super) struct Verifier(pub(super) Option<Arc<WebPkiServerVerifier>>);
+
+/// All that a target may sign with where nothing is verified.
+const ALL_SCHEMES: [SignatureScheme; 13] = [
+    SignatureScheme::ECDSA_NISTP256_SHA256,
+    SignatureScheme::ECDSA_NISTP384_SHA384,
+    SignatureScheme::ECDSA_NISTP521_SHA512,
+    SignatureScheme::ED25519,
+    SignatureScheme::ED448,
+    SignatureScheme::RSA_PSS_SHA256,
+    SignatureScheme::RSA_PSS_SHA384,
+    SignatureScheme::RSA_PSS_SHA512,
+    SignatureScheme::RSA_PKCS1_SHA256,
+    SignatureScheme::RSA_PKCS1_SHA384,
+    SignatureScheme::RSA_PKCS1_SHA512,
+    SignatureScheme::ECDSA_SHA1_Legacy,
+    SignatureScheme::RSA_PKCS1_SHA1,
+];
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        LENT.with_borrow_mut(|lent| {
+            lent.leaf = Some(leaf.as_ref().into());
+            lent.chain_bytes = leaf.len() + others.iter().map(|other| other.len()).sum::<usize>();
+        });
+        match &self.0 {
+            Some(strict) => strict.verify_server_cert(leaf, others, name, ocsp, now),
+            None => Ok(ServerCertVerified::assertion()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        match &self.0 {
+            Some(strict) => strict.verify_tls12_signature(message, leaf, signature),
+            None => Ok(HandshakeSignatureValid::assertion()),
+        }
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        match &self.0 {
+            Some(strict) => strict.verify_tls13_signature(message, leaf, signature),
+            None => Ok(HandshakeSignatureValid::assertion()),
+        }
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        match &self.0 {
+            Some(strict) => strict.supported_verify_schemes(),
+            None => ALL_SCHEMES.to_vec(),
+        }
+    }
+}
+
+/// Our own certificate for targets that ask for one, and the note that they did.
+#[derive(Debug)]
+pub(super) struct Ours(pub(super) Option<Arc<CertifiedKey>>);
+
+impl ResolvesClientCert for Ours {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        LENT.with_borrow_mut(|lent| lent.asked = true);
+        self.0.clone()
+    }
+
+    fn has_certs(&self) -> bool {
+        self.0.is_some()
+    }
+}
