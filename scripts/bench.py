@@ -301,6 +301,13 @@ class Daemon(Process):
                 return found, since
             since = next_since
 
+    def direct_sockets(self):
+        """Sockets in the tables of its rings, one for every slot that was ever in use at once."""
+        files = Path(f"/proc/{self.pid}/fd")
+        rings = [fd.name for fd in files.iterdir() if os.readlink(fd) == "anon_inode:[io_uring]"]
+        infos = (Path(f"/proc/{self.pid}/fdinfo/{ring}").read_text() for ring in rings)
+        return sum(len(re.findall(r"^ +\d+: socket:", info, re.M)) for info in infos)
+
     def wait_until(self, what, is_so, patience_s=PATIENCE_S, pause_s=0.2):
         """The first summary of which `is_so` is true."""
         self.wait_for("the daemon's socket", self.is_up, patience_s)

@@ -91,7 +91,26 @@ impl Schedule {
     /// returns how many.
     pub fn next(&mut self, target: u32, tick: u64, interval: Duration, now: Instant) -> u64 {
         let (interval, now) = (millis(interval), self.tick(now));
-        let (due, skipped) = next_due(tick, interval, now);
+        let (due, skipped) = next_due(tick, interval, interval, now);
+        self.wheel.insert(target, due);
+        skipped
+    }
+
+    /// Places the second probe of a target that came to a running daemon and was first due at `tick`:
+    /// half an interval to one and a half later, by hash. Its first probe came soon, together with
+    /// those of all who came with it; from here on it has a phase of its own. Else as
+    /// [`Schedule::next`].
+    pub fn second(
+        &mut self,
+        target: u32,
+        tick: u64,
+        interval: Duration,
+        hash: u64,
+        now: Instant,
+    ) -> u64 {
+        let (interval, now) = (millis(interval), self.tick(now));
+        let gap = second_gap(interval, now.saturating_sub(tick), hash);
+        let (due, skipped) = next_due(tick, gap, interval, now);
         self.wheel.insert(target, due);
         skipped
     }
@@ -167,18 +186,31 @@ impl Schedule {
     }
 }
 
-/// The first of `tick + interval`, `tick + 2 * interval`, … that is not before `now`, and how many
-/// were left out. An interval of 0 (a one-shot run) is due at once.
-const fn next_due(tick: u64, interval: u64, now: u64) -> (u64, u64) {
+/// The first of `tick + gap`, `tick + gap + interval`, … that is not before `now`, and how many were
+/// left out. An interval of 0 (a one-shot run) is due at once.
+const fn next_due(tick: u64, gap: u64, interval: u64, now: u64) -> (u64, u64) {
     if interval == 0 {
         return (now, 0);
     }
-    let due = tick + interval;
+    let due = tick + gap;
     if due >= now {
         return (due, 0);
     }
     let skipped = (now - due).div_ceil(interval);
     (due + skipped * interval, skipped)
+}
+
+/// From the first start to the second: from half an interval to one and a half, but not before the
+/// first probe is over, which took `elapsed`. Where the first probes are spread over the whole
+/// interval already, it is an interval.
+const fn second_gap(interval: u64, elapsed: u64, hash: u64) -> u64 {
+    if interval <= millis(NEW_TARGET_DELAY) {
+        return interval;
+    }
+    let half = interval / 2;
+    let from = if elapsed < half { half } else { elapsed };
+    let from = if from < interval { from } else { interval };
+    from + hash % (interval + half - from)
 }
 
 /// A duration in whole milliseconds, rounded down.
@@ -193,17 +225,17 @@ mod tests {
 
     #[test]
     fn the_next_start_neither_drifts_nor_lies_in_the_past() {
-        assert_eq!(next_due(100, 10, 100), (110, 0));
-        assert_eq!(next_due(100, 10, 109), (110, 0));
-        assert_eq!(next_due(100, 10, 110), (110, 0));
-        assert_eq!(next_due(100, 10, 111), (120, 1));
-        assert_eq!(next_due(100, 10, 120), (120, 1));
-        assert_eq!(next_due(100, 10, 121), (130, 2));
-        assert_eq!(next_due(100, 0, 121), (121, 0));
+        assert_eq!(next_due(100, 10, 10, 100), (110, 0));
+        assert_eq!(next_due(100, 10, 10, 109), (110, 0));
+        assert_eq!(next_due(100, 10, 10, 110), (110, 0));
+        assert_eq!(next_due(100, 10, 10, 111), (120, 1));
+        assert_eq!(next_due(100, 10, 10, 120), (120, 1));
+        assert_eq!(next_due(100, 10, 10, 121), (130, 2));
+        assert_eq!(next_due(100, 0, 0, 121), (121, 0));
         for tick in 0..20 {
             for interval in 1..20 {
                 for now in tick..100 {
-                    let (due, skipped) = next_due(tick, interval, now);
+                    let (due, skipped) = next_due(tick, interval, interval, now);
                     assert!(due >= now && due > tick && (due - tick) % interval == 0);
                     assert_eq!(due, tick + interval * (skipped + 1));
                     assert!(skipped == 0 || due - interval < now, "skips no more than it must");
@@ -231,6 +263,60 @@ mod tests {
         assert!((1_200..1_300).contains(&due_by(&mut schedule, 1_000)), "soon ones, 1/5, 1/30");
         assert!((2_100..2_250).contains(&due_by(&mut schedule, 5_000)));
         assert_eq!(due_by(&mut schedule, 30_000), 3_000);
+    }
+
+    #[test]
+    fn the_second_start_lies_within_half_an_interval_of_its_time_and_behind_the_first_probe() {
+        let hash = |n: u64| crate::rng::mix(n);
+        for interval in [1_001, 1_500, 10_000, 3_600_000] {
+            for elapsed in [0, interval / 4, interval / 2, interval * 3 / 4, interval] {
+                let gaps: Vec<_> =
+                    (0..1_000).map(|n| second_gap(interval, elapsed, hash(n))).collect();
+                let (least, most) = (*gaps.iter().min().unwrap(), *gaps.iter().max().unwrap());
+                let from = elapsed.max(interval / 2);
+                assert!(least >= from && most < interval + interval / 2);
+                // All of that time is used.
+                let slack = interval / 50;
+                assert!(least < from + slack && most + slack > interval + interval / 2);
+            }
+            let gap = second_gap(interval, interval * 4, 7);
+            let (due, skipped) = next_due(0, gap, interval, interval * 4);
+            assert!(due >= interval * 4 && due < interval * 5 && skipped == 3);
+        }
+        assert!((1..=1_000).all(|interval| second_gap(interval, 0, hash(interval)) == interval));
+        assert_eq!(next_due(5, second_gap(0, 0, 7), 0, 9), (9, 0), "a one-shot run");
+    }
+
+    #[test]
+    fn who_came_together_is_bunched_once_and_spread_from_then_on() {
+        let interval = Duration::from_secs(10);
+        let mut schedule = Schedule::new(Instant::ZERO);
+        schedule.grow(10_000);
+        for target in 0..10_000 {
+            let hash = crate::rng::mix(u64::from(target) << 32);
+            schedule.add(target, First::Soon(1), interval, hash, Instant::ZERO);
+        }
+        let mut seen = vec![0; 10_000];
+        for second in 0..60 {
+            let mut due = 0;
+            for ms in 1..=10 {
+                let now = Instant::from_millis(second * 1_000 + ms * 100);
+                schedule.advance(now);
+                while let Some(Due { target, tick }) = schedule.pop() {
+                    due += 1;
+                    seen[target as usize] += 1;
+                    let hash = crate::rng::mix(u64::from(target));
+                    if seen[target as usize] == 1 {
+                        schedule.second(target, tick, interval, hash, now);
+                    } else {
+                        schedule.next(target, tick, interval, now);
+                    }
+                }
+            }
+            let expected = if second == 0 { 9_900..=10_000 } else { 0..=1_150 };
+            assert!(expected.contains(&due), "{due} in second {second}");
+            assert!(second < 16 || due > 850, "{due} in second {second}");
+        }
     }
 
     #[test]

@@ -34,6 +34,7 @@ use crate::limits::SLEEP_MAX;
 use crate::outcome::Outcome;
 use crate::recipe::Recipe;
 use crate::report::Phases;
+use crate::rng::mix;
 use crate::schedule::{Due, First, Schedule};
 use crate::stats::Stats;
 use crate::time::Instant;
@@ -321,7 +322,13 @@ impl<I: Io> Worker<I> {
         self.stats.merged += u64::from(self.reporter.push(report, now));
         if self.shard.again(due.target) {
             let interval = self.recipe(due.target).map_or(recipe.interval, |r| r.interval);
-            self.stats.skipped += self.schedule.next(due.target, due.tick, interval, now);
+            let Due { target, tick } = due;
+            self.stats.skipped += if self.shard.scatter(target) {
+                let hash = mix(u64::from(target));
+                self.schedule.second(target, tick, interval, hash, now)
+            } else {
+                self.schedule.next(target, tick, interval, now)
+            };
         } else {
             self.shard.leave(due.target, false);
         }

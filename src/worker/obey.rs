@@ -117,8 +117,12 @@ impl<I: Io> Worker<I> {
         let (interval, epoch) = (recipe.interval, self.recipes.epoch(target.group));
         self.reserve(target.target.0 + 1);
         self.remove(target.target);
-        if self.shard.add(target, epoch, self.options.rounds) {
-            let index = self.shard.index(target.target);
+        let index = self.shard.index(target.target);
+        let waits = self.shard.add(target, epoch, self.options.rounds);
+        if matches!(first, First::Soon(_)) {
+            self.shard.bunch(index);
+        }
+        if waits {
             self.schedule.add(index, first, interval, target.hash, self.now);
         }
     }

@@ -36,6 +36,8 @@ struct Target {
     /// Of its group's recipe, when its streak began (see [`super::recipes`]).
     epoch: u16,
     stay: Stay,
+    /// Its first probe, which came soon, is not over: a second one on a phase of its own follows.
+    bunched: bool,
 }
 
 const _: () = assert!(size_of::<Target>() == 32);
@@ -88,6 +90,7 @@ impl Shard {
                 health: Health::default(),
                 epoch: 0,
                 stay: Stay::Vacant,
+                bunched: false,
             };
             self.targets.reserve_exact(places - slots);
             self.targets.resize(places, vacant);
@@ -108,11 +111,21 @@ impl Shard {
         debug_assert!(vacant || self.targets[index].stay == Stay::Left);
         self.taken += u32::from(vacant);
         let stay = if vacant { Stay::Here } else { Stay::Back };
-        self.targets[index] = Target { group, endpoint, health, epoch, stay };
+        self.targets[index] = Target { group, endpoint, health, epoch, stay, bunched: false };
         if let Some(rounds) = rounds {
             self.rounds[index] = rounds;
         }
         vacant
+    }
+
+    /// The first probe of the target at `index` comes soon, with those of all who came together.
+    pub(super) fn bunch(&mut self, index: u32) {
+        self.targets[index as usize].bunched = true;
+    }
+
+    /// Whether that was so; it is no longer.
+    pub(super) fn scatter(&mut self, index: u32) -> bool {
+        std::mem::take(&mut self.targets[index as usize].bunched)
     }
 
     /// The target at `index` leaves; `running`: a probe from its place is not over.

@@ -196,7 +196,10 @@ impl<'a> Checks<'a> {
     fn new(scenario: &'a Scenario) -> Self {
         let longest = scenario.recipes.iter().map(|r| r.interval + r.timeout).max();
         let trouble = if scenario.faults_end == Instant::ZERO { Duration::ZERO } else { STALL_MAX };
-        let truths = scenario.targets.iter().map(|target| Truth::new(scenario, target)).collect();
+        let truths = (0..)
+            .zip(&scenario.targets)
+            .map(|(index, target)| Truth::new(scenario, index, target))
+            .collect();
         Self {
             scenario,
             truths,

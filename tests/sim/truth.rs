@@ -3,7 +3,8 @@
 //!
 //! The due times are reckoned here from the rules (DESIGN 3.4), not taken from the worker: the
 //! first lies on the target's phase, the next is the first of that grid behind the last one that is
-//! not past when the probe is over.
+//! not past when the probe is over. Who comes later has its first soon, and its phase from its
+//! second on.
 
 use crate::scenario::{Doubts, Scenario, Target};
 use ringcheck::health::{Health, Observed, Thresholds};
@@ -11,6 +12,7 @@ use ringcheck::io::sim::{Fate, Start};
 use ringcheck::limits::TARGET_PATIENCE;
 use ringcheck::outcome::{Cause, Class, Code, Detail};
 use ringcheck::report::Report;
+use ringcheck::rng::mix;
 use ringcheck::schedule::millis;
 use ringcheck::time::Instant;
 use std::collections::VecDeque;
@@ -33,6 +35,9 @@ pub(crate) struct Truth {
     /// When the next probe is due, in milliseconds; none before it was added, and after its removal
     /// as soon as no report can be on its way.
     pub due: Option<u64>,
+    /// What places its second start, while its first one is not over; none where it was there from
+    /// the start of the daemon.
+    pub second: Option<u64>,
     /// It was removed: no start may follow.
     pub gone: bool,
     /// Starts that no report has been seen of.
@@ -44,7 +49,7 @@ pub(crate) struct Truth {
 
 impl Truth {
     /// Nothing has been seen of this target.
-    pub(crate) fn new(scenario: &Scenario, target: &Target) -> Self {
+    pub(crate) fn new(scenario: &Scenario, index: u64, target: &Target) -> Self {
         let recipe = &scenario.recipes[target.group];
         Self {
             interval: recipe.interval,
@@ -54,6 +59,7 @@ impl Truth {
             expects: target.expects.clone(),
             doubts: scenario.doubts,
             due: None,
+            second: target.added_later.then_some(index),
             gone: false,
             open: VecDeque::new(),
             health: Health::default(),
@@ -83,10 +89,17 @@ impl Truth {
         self.replay(report, 1)?;
         let interval = millis(self.interval);
         let now = report.at.as_millis();
-        let late = now.saturating_sub(due + interval);
+        let gap = match self.second.take() {
+            Some(index) if interval > 1_000 => {
+                let from = (now - due).clamp(interval / 2, interval);
+                from + mix(index) % (interval + interval / 2 - from)
+            }
+            Some(_) | None => interval,
+        };
+        let late = now.saturating_sub(due + gap);
         let skipped = late.div_ceil(interval);
         self.skipped += skipped;
-        self.due = Some(due + interval * (skipped + 1));
+        self.due = Some(due + gap + interval * skipped);
         Ok(Some(lateness))
     }
 
