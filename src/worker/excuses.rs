@@ -11,9 +11,9 @@
 
 use super::Worker;
 use super::probes::is_raw;
+use super::recipes::patience;
 use crate::io::Io;
 use crate::outcome::{Cause, Class, Code, Outcome};
-use crate::recipe::Recipe;
 use crate::report::{Phases, Report};
 use crate::time::Instant;
 use std::time::Duration;
@@ -28,8 +28,6 @@ const ROUND_GAP: Duration = Duration::from_millis(100);
 /// How far the look through the shard has come.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Excuses {
-    /// What the least patient target has patience for, or less.
-    least: Duration,
     /// The index to go on from.
     next: u32,
     /// No slice before this.
@@ -40,18 +38,8 @@ impl Excuses {
     /// Nobody has been looked at.
     #[must_use]
     pub(super) const fn new() -> Self {
-        Self { least: Duration::MAX, next: 0, due: Instant::ZERO }
+        Self { next: 0, due: Instant::ZERO }
     }
-
-    /// Targets of this recipe may come.
-    pub(super) fn expect(&mut self, recipe: &Recipe) {
-        self.least = self.least.min(patience(recipe));
-    }
-}
-
-/// How long a target of this recipe waits for a slot before it is excused.
-fn patience(recipe: &Recipe) -> Duration {
-    recipe.interval.saturating_mul(recipe.thresholds.unhealthy.into())
 }
 
 impl<I: Io> Worker<I> {
@@ -65,7 +53,7 @@ impl<I: Io> Worker<I> {
         if !self.slots_are_full() {
             return None;
         }
-        if now.since(self.schedule.waits_longest()?) < self.excuses.least {
+        if now.since(self.schedule.waits_longest()?) < self.recipes.least().patience {
             self.excuses.next = 0;
             return None;
         }
@@ -74,10 +62,6 @@ impl<I: Io> Worker<I> {
         }
         let from = std::mem::take(&mut self.excuses.next);
         let to = from.saturating_add(SLICE).min(self.shard.slots());
-        if from == 0 {
-            // Recipes with less patience may be gone.
-            self.excuses.least = self.recipes.iter().map(patience).min().unwrap_or(Duration::MAX);
-        }
         for index in from..to {
             self.excuse_target(index, now);
         }

@@ -6,7 +6,7 @@
 //! them later, and keep whoever else needs the core waiting for longer. The price is lateness,
 //! which is bounded: by [`GAP_MAX`], and by a fiftieth of the shortest interval.
 
-use crate::recipe::Recipe;
+use super::recipes::Least;
 use crate::time::{Instant, nanos};
 use std::time::Duration;
 
@@ -32,25 +32,13 @@ pub(super) struct Gather {
     started: u64,
     /// Nanoseconds from one due target to the next, as far as is known.
     spacing: u64,
-    most: Duration,
 }
 
 impl Gather {
     /// Nothing is due yet.
     pub(super) const fn new(now: Instant) -> Self {
         // An idle second between two targets, until more is known.
-        Self { until: now, last: now, started: 0, spacing: 1_000_000_000, most: GAP_MAX }
-    }
-
-    /// Targets of this recipe may come.
-    pub(super) fn expect(&mut self, recipe: &Recipe) {
-        self.most = self.most.min(recipe.interval / INTERVAL_PART);
-    }
-
-    /// These are all recipes.
-    pub(super) fn expect_only<'a>(&mut self, recipes: impl Iterator<Item = &'a Recipe>) {
-        self.most = GAP_MAX;
-        recipes.for_each(|recipe| self.expect(recipe));
+        Self { until: now, last: now, started: 0, spacing: 1_000_000_000 }
     }
 
     /// The instant until which targets gather; one that is over: they need not.
@@ -63,8 +51,9 @@ impl Gather {
         self.started += 1;
     }
 
-    /// Nothing more is due: how long to gather follows from how much was, and in what time.
-    pub(super) fn rest(&mut self, now: Instant) {
+    /// Nothing more is due: how long to gather follows from how much was, in what time, and from
+    /// what the recipes ask for.
+    pub(super) fn rest(&mut self, now: Instant, least: Least) {
         let started = std::mem::take(&mut self.started);
         if started == 0 {
             return;
@@ -73,7 +62,8 @@ impl Gather {
         self.last = now;
         self.spacing = (self.spacing * (MEMORY - 1) + spacing) / MEMORY;
         if self.spacing <= nanos(BUSY_FROM) {
-            self.until = now + Duration::from_nanos(self.spacing * WANTED).min(self.most);
+            let most = GAP_MAX.min(least.interval / INTERVAL_PART);
+            self.until = now + Duration::from_nanos(self.spacing * WANTED).min(most);
         }
     }
 }
@@ -81,27 +71,13 @@ impl Gather {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::Check;
-    use crate::health::Thresholds;
-    use crate::recipe::{Close, Handshake};
 
-    fn every(interval: Duration) -> Recipe {
-        Recipe {
-            port: None,
-            interval,
-            timeout: interval,
-            thresholds: Thresholds { healthy: 1, unhealthy: 1 },
-            check: Check::Tcp,
-            close: Close::Reset,
-            handshake: Handshake::Half,
-            proxy_protocol: None,
-            reuse: None,
-        }
-    }
+    const LONG: Duration = Duration::from_secs(30);
 
     /// How many times a second a worker wakes to which `rate` targets are due a second, a share of
     /// them each millisecond; it looks every millisecond, as its wheel does.
-    fn wakes(gather: &mut Gather, rate: u64) -> u64 {
+    fn wakes(gather: &mut Gather, rate: u64, interval: Duration) -> u64 {
+        let least = Least { interval, ..Least::default() };
         let (mut wakes, mut taken) = (0, 0);
         for ms in 0..3_000 {
             let (now, due) = (Instant::from_millis(ms), ms * rate / 1_000);
@@ -109,7 +85,7 @@ mod tests {
                 wakes += u64::from(ms >= 2_000);
                 (taken..due).for_each(|_| gather.count());
                 taken = due;
-                gather.rest(now);
+                gather.rest(now, least);
             }
         }
         wakes
@@ -119,24 +95,21 @@ mod tests {
     fn targets_gather_for_as_long_as_it_takes_and_ten_milliseconds_at_most() {
         // In whole milliseconds of a wheel: a gap of 2.6 ms ends with the third.
         for (rate, expected) in [(2_000, 100), (20_000, 143), (50_000, 334), (400_000, 1_000)] {
-            let found = wakes(&mut Gather::new(Instant::ZERO), rate);
+            let found = wakes(&mut Gather::new(Instant::ZERO), rate, LONG);
             assert!(found.abs_diff(expected) <= expected / 20, "{rate}/s: {found}, not {expected}");
         }
     }
 
     #[test]
     fn a_worker_with_little_to_do_starts_at_once() {
-        assert_eq!(wakes(&mut Gather::new(Instant::ZERO), 900), 900);
+        assert_eq!(wakes(&mut Gather::new(Instant::ZERO), 900, LONG), 900);
     }
 
     #[test]
     fn no_gap_is_long_beside_the_shortest_interval() {
         let mut gather = Gather::new(Instant::ZERO);
-        gather.expect(&every(Duration::from_secs(30)));
-        gather.expect(&every(Duration::from_millis(100)));
-        assert_eq!(wakes(&mut gather, 20_000), 500);
-        gather.expect_only([every(Duration::from_secs(30))].iter());
-        let found = wakes(&mut Gather { until: Instant::ZERO, ..gather }, 20_000);
+        assert_eq!(wakes(&mut gather, 20_000, Duration::from_millis(100)), 500);
+        let found = wakes(&mut Gather { until: Instant::ZERO, ..gather }, 20_000, LONG);
         assert!((135..155).contains(&found), "{found}");
     }
 }

@@ -43,7 +43,6 @@ use crossbeam_channel::Receiver;
 use drops::Drops;
 use excuses::Excuses;
 use gather::Gather;
-use overslept::Overslept;
 use pace::Pace;
 use recipes::Recipes;
 use shard::{Shard, Stay};
@@ -95,7 +94,6 @@ pub struct Worker<I: Io> {
     stats: Box<Stats>,
     stats_due: Instant,
     origin: Instant,
-    overslept: Overslept,
     /// Time lost by not being run: what deadlines are moved by.
     lost: Duration,
     /// When this turn's completions were taken.
@@ -146,7 +144,6 @@ impl<I: Io> Worker<I> {
             stats: Box::default(),
             stats_due: now + STATS_EVERY,
             origin: now,
-            overslept: Overslept::new(),
             lost: Duration::ZERO,
             now,
             completions: Vec::with_capacity(COMPLETIONS),
@@ -233,18 +230,18 @@ impl<I: Io> Worker<I> {
         let called = self.io.now();
         let turn = called.since(self.now);
         self.stats.turn_max_us = self.stats.turn_max_us.max(crate::stats::micros(turn));
-        self.lose(turn.saturating_sub(self.overslept.most()));
+        self.lose(turn.saturating_sub(overslept::bound(self.recipes.least())));
         called
     }
 
     /// Judges how this turn's wait went. What the worker overslept beyond what it asked for was
     /// lost as well. Nobody can tell whether that was before its operations were carried out or
-    /// after, so as much of the wait itself is given back too. Of each turn [`Overslept`] counts,
+    /// after, so as much of the wait itself is given back too. Of each turn [`overslept::bound`] counts,
     /// so that deadlines come all the same.
     fn woken(&mut self, called: Instant, until: Instant) {
         self.now = self.io.now();
         let overslept = self.now.since(called.max(until));
-        let most = self.overslept.most();
+        let most = overslept::bound(self.recipes.least());
         if overslept > most {
             self.lose(overslept.saturating_sub(most) + until.since(called).min(overslept));
         }
@@ -330,6 +327,7 @@ impl<I: Io> Worker<I> {
                 self.schedule.next(target, tick, interval, now)
             };
         } else {
+            self.recipes.leave(self.shard.group(due.target));
             self.shard.leave(due.target, false);
         }
     }

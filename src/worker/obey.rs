@@ -6,8 +6,7 @@ use super::slots::State;
 use super::{Command, Worker};
 use crate::io::Io;
 use crate::limits::{COMMAND_TARGETS, STOP_GRACE};
-use crate::recipe::Recipe;
-use crate::registry::{Addition, GroupKey};
+use crate::registry::Addition;
 use crate::report::TargetId;
 use crate::rng::mix;
 use crate::schedule::First;
@@ -61,20 +60,15 @@ impl<I: Io> Worker<I> {
 
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Recipe(key, recipe) => self.take_recipe(key, (*recipe).clone()),
+            Command::Recipe(key, recipe) => {
+                self.recipes.take(key, (*recipe).clone());
+            }
             Command::Reserve(bound) => self.reserve(bound),
             Command::Add(first, targets) => targets.iter().for_each(|t| self.add(first, t)),
             Command::Remove(targets) => targets.iter().for_each(|&t| self.remove(t)),
             Command::Revision(revision) => self.reporter.revision(revision, self.now),
             Command::Stop => self.stop(),
         }
-    }
-
-    fn take_recipe(&mut self, key: GroupKey, recipe: Recipe) {
-        self.excuses.expect(&recipe);
-        self.gather.expect(&recipe);
-        self.overslept.expect(recipe.timeout);
-        self.recipes.take(key, recipe);
     }
 
     /// Goes on looking through the shard for targets whose recipe has changed; false where there is
@@ -98,7 +92,6 @@ impl<I: Io> Worker<I> {
         self.look = (index < self.shard.slots()).then_some(index);
         if self.look.is_none() {
             self.recipes.looked_through();
-            self.gather.expect_only(self.recipes.iter());
         }
         true
     }
@@ -117,6 +110,7 @@ impl<I: Io> Worker<I> {
         let (interval, epoch) = (recipe.interval, self.recipes.epoch(target.group));
         self.reserve(target.target.0 + 1);
         self.remove(target.target);
+        self.recipes.join(target.group);
         let index = self.shard.index(target.target);
         let waits = self.shard.add(target, epoch, self.options.rounds);
         if matches!(first, First::Soon(_)) {
@@ -131,6 +125,7 @@ impl<I: Io> Worker<I> {
         let index = self.shard.index(target);
         if matches!(self.shard.stay(index), Stay::Here | Stay::Back) {
             let waits = self.schedule.remove(index);
+            self.recipes.leave(self.shard.group(index));
             self.shard.leave(index, !waits);
         }
     }

@@ -116,7 +116,7 @@ impl<I: Io> Worker<I> {
             };
             self.start(due, now);
         }
-        self.gather.rest(now);
+        self.gather.rest(now, self.recipes.least());
         Blocked::Not
     }
 

@@ -1,7 +1,7 @@
 //! Cases that chance would find too seldom, each as a run of its own.
 
 use crate::run::Run;
-use crate::scenario::{Doubts, Scenario, plain, quiet};
+use crate::scenario::{Doubts, Scenario, Target, plain, quiet};
 use crate::stage::Stage;
 use crate::support::scripts::{Asked, OK, SCRIPTS, Script};
 use nix::errno::Errno;
@@ -11,6 +11,7 @@ use ringcheck::outcome::{Cause, Class, Code, Detail, Outcome};
 use ringcheck::recipe::Recipe;
 use ringcheck::registry::{Addition, GroupKey};
 use ringcheck::report::{Report, TargetId};
+use ringcheck::rng::hash_target;
 use ringcheck::schedule::First;
 use ringcheck::time::Instant;
 use ringcheck::worker::{Command, Flow, Keep};
@@ -98,6 +99,80 @@ fn a_short_stop_is_given_back_to_a_short_timeout() {
         }
     }
     assert!(stops > 1_000 && failed == 0, "{failed} failures by {stops} stops");
+}
+
+/// How much of a stop counts as lost follows from the timeouts that there are, and from no other: a
+/// short one of a group that has gone, or has been made longer, is forgotten.
+#[test]
+fn short_timeouts_that_are_gone_leave_nothing_behind() {
+    let (short, long) = (plain(Asked::Tcp, ms(250), ms(20)), plain(Asked::Tcp, ms(250), ms(200)));
+    let mut scenario = quiet(1, vec![long.clone(), short]);
+    scenario.round_trips = vec![ms(1); 2];
+    for group in [0, 1] {
+        scenario.play(group, &[script("tcp: accepts")]);
+    }
+    let lost_by_a_stop = |stage: &mut Stage| {
+        let now = stage.worker.io().clock();
+        stage.until(now + ms(2_000));
+        stage.worker.io_mut().skip(ms(8));
+        let mut lost = 0;
+        while stage.worker.io().clock() < now + ms(4_000) {
+            let _ = stage.worker.turn().unwrap();
+            let stats = stage.batches.try_iter().filter_map(|batch| batch.stats);
+            lost += stats.map(|stats| stats.lost_us).sum::<u64>();
+        }
+        lost
+    };
+    for change in [Command::Remove(vec![TargetId(1)]), Command::Recipe(GroupKey(1), Arc::new(long))]
+    {
+        let mut stage = Stage::new(&scenario, Keep::Newest, None);
+        let lost = lost_by_a_stop(&mut stage);
+        assert!((1_000..8_000).contains(&lost), "most of 20 ms: {lost} us");
+        stage.send(change);
+        assert_eq!(lost_by_a_stop(&mut stage), 0, "nothing beside 200 ms");
+    }
+}
+
+/// Who comes to a running daemon is probed within a second; from the second probe on, no second has
+/// more of them than another.
+#[test]
+fn who_comes_together_does_not_stay_together() {
+    let mut scenario = quiet(1, vec![plain(Asked::Tcp, Duration::from_secs(10), ms(3_000))]);
+    scenario.round_trips[0] = ms(1);
+    for _ in 0..1_000 {
+        scenario.play(0, &[script("tcp: accepts")]);
+    }
+    let mut stage = Stage::new(&scenario, Keep::Newest, None);
+    let addition = |(index, target): (u32, &Target)| Addition {
+        target: TargetId(index),
+        group: GroupKey(0),
+        endpoint: target.address.into(),
+        hash: hash_target("group", target.address),
+        health: Health::default(),
+    };
+    let again = |first| {
+        let targets = (0..).zip(&scenario.targets).map(addition).collect();
+        [Command::Remove((0..1_000).map(TargetId).collect()), Command::Add(first, targets)]
+    };
+    stage.until(Instant::from_millis(20_000));
+    stage.starts();
+    again(First::Soon(1_000)).into_iter().for_each(|command| stage.send(command));
+    stage.until(Instant::from_millis(80_000));
+    let mut by_second = [0; 60];
+    let mut by_target = vec![Vec::new(); 1_000];
+    for start in stage.starts() {
+        by_second[usize::try_from(start.at.as_millis() / 1_000 - 20).unwrap()] += 1;
+        by_target[start.peer as usize].push(start.at);
+    }
+    assert!(by_second[0] > 990, "{by_second:?}");
+    // A second after 16 s from 1,000 targets at 10 s: 100, and four times its deviation of 9.5.
+    assert!(by_second[16..].iter().all(|starts| (62..=138).contains(starts)), "{by_second:?}");
+    for starts in by_target {
+        let gaps: Vec<_> = starts.windows(2).map(|pair| pair[1].since(pair[0])).collect();
+        assert!((ms(4_980)..=ms(15_020)).contains(&gaps[0]), "{gaps:?}");
+        let exact = |gap: &Duration| gap.abs_diff(ms(10_000)) <= ms(12);
+        assert!(gaps.len() >= 4 && gaps[1..].iter().all(exact), "{gaps:?}");
+    }
 }
 
 /// A timeout is given back what a stop took from it, and no more: a probe that started after the
