@@ -14,6 +14,7 @@
 // -- ground: imported by anyone, importing nothing --
 pub mod bpf;
 pub mod checksum;
+pub mod defer_accept;
 pub mod edit;
 pub mod endpoint;
 pub mod heap;

@@ -293,6 +293,12 @@ pub enum Cause {
     BodyNotMatched,
     /// The body should come in chunks, and does not.
     BadChunk,
+    /// A datagram came back, without what it must contain.
+    AnswerNotMatched,
+    /// Nothing came back, and nothing had to.
+    Unanswered,
+    /// The datagram had not left by the end of the timeout.
+    NotSent,
 }
 
 /// Every [`Cause`], in the order of its discriminants, with its sentence.
@@ -355,6 +361,9 @@ const CAUSES: &[(Cause, &str)] = &[
     (Cause::AlertOther, "alert: of a kind that is not known"),
     (Cause::BodyNotMatched, "body does not match"),
     (Cause::BadChunk, "malformed chunk in the body"),
+    (Cause::AnswerNotMatched, "answer does not match"),
+    (Cause::Unanswered, "no answer, and no ICMP error"),
+    (Cause::NotSent, "the datagram did not leave this host in time"),
 ];
 
 /// What is known beyond the code: an errno, a cause, or nothing. Nine bits.

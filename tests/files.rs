@@ -4,7 +4,7 @@
 
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use ringcheck::io::{Backend, Completion, Done, Host, Io, Kind, Op, Socket, Token};
+use ringcheck::io::{Backend, Completion, Done, Host, Io, Kind, Op, Socket, Token, Transport};
 use ringcheck::time::monotonic;
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -24,7 +24,7 @@ fn on_epoll_a_connect_without_a_file_fails_by_itself_and_comes_back() {
     let mut round = |generation| {
         for slot in 0..SLOTS {
             let token = Token { slot, generation, kind: Kind::Connect };
-            let socket = Socket { ipv6: false, hold_ack: true, raw: false };
+            let socket = Socket { ipv6: false, transport: Transport::Stream { hold_ack: true } };
             host.submit(Op::Connect { token, address, socket });
         }
         let mut all: Vec<Completion> = Vec::new();

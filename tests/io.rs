@@ -5,13 +5,15 @@
 mod support;
 
 use nix::errno::Errno;
-use ringcheck::io::{Backend, Buffer, Completion, Done, Host, Io, Kind, Op, Socket, Token};
+use ringcheck::io::{
+    Backend, Buffer, Completion, Done, Host, Io, Kind, Op, Socket, Token, Transport,
+};
 use ringcheck::limits::{RECEIVE_BUFFER_BYTES, RECEIVE_BUFFERS};
 use ringcheck::time::monotonic;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
-use support::firewall::{Unreachable, refuse_tcp};
+use support::firewall::{Unreachable, refuse_tcp, refuse_udp};
 use support::netns::in_own_network;
 
 on_each_backend! {
@@ -26,6 +28,8 @@ on_each_backend! {
     what_waits_is_cancelled_and_completes_once,
     a_refused_connect_says_so_and_its_slot_goes_on,
     what_icmp_refuses_at_once_is_not_connected,
+    datagrams_go_and_come_whole_and_empty_ones_too,
+    what_icmp_says_of_a_datagram_fails_the_receive_that_waits,
     a_wait_lasts_until_its_time_or_a_wake_up,
     #[should_panic(expected = "the token of a send")]
     a_request_is_not_changed_under_another_kinds_token,
@@ -49,7 +53,11 @@ const fn token(slot: u32, kind: Kind) -> Token {
 }
 
 const fn connect(token: Token, address: SocketAddr) -> Op<'static> {
-    Op::Connect { token, address, socket: Socket { ipv6: false, hold_ack: false, raw: false } }
+    Op::Connect {
+        token,
+        address,
+        socket: Socket { ipv6: false, transport: Transport::Stream { hold_ack: false } },
+    }
 }
 
 fn listener() -> (TcpListener, SocketAddr) {
@@ -264,7 +272,7 @@ fn a_connection_is_reset_by_a_disconnect_and_ended_by_a_close(on: Backend) {
     // Another sort of socket needs another socket; the former one is closed.
     let (mut third, _) = listener.accept().unwrap();
     host.submit(Op::Disconnect { slot: 0 });
-    let socket = Socket { ipv6: false, hold_ack: true, raw: false };
+    let socket = Socket { ipv6: false, transport: Transport::Stream { hold_ack: true } };
     host.submit(Op::Connect { token: token(0, Kind::Connect), address, socket });
     assert_eq!(only(&mut host, token(0, Kind::Connect)), Done::Connected);
     assert!(third.read(&mut [0; 4]).is_err());
@@ -341,6 +349,62 @@ fn what_icmp_refuses_at_once_is_not_connected(on: Backend) {
         host.submit(connect(token(0, Kind::Connect), address));
         let done = only(&mut host, token(0, Kind::Connect));
         assert_eq!(done, Done::Failed(Errno::EHOSTUNREACH));
+    });
+}
+
+/// Connects a slot for datagrams.
+#[track_caller]
+fn datagrams(host: &mut Host, token: Token, address: SocketAddr) {
+    let socket = Socket { ipv6: address.is_ipv6(), transport: Transport::Datagram };
+    host.submit(Op::Connect { token, address, socket });
+    assert_eq!(only(host, token), Done::Connected);
+}
+
+fn datagrams_go_and_come_whole_and_empty_ones_too(on: Backend) {
+    let mut host = Host::open(on, 1, false).unwrap();
+    let mut ports = Vec::new();
+    for ip in ["127.0.0.1:0", "[::1]:0"] {
+        let peer = std::net::UdpSocket::bind(ip).unwrap();
+        peer.set_read_timeout(Some(PATIENCE)).unwrap();
+        datagrams(&mut host, token(0, Kind::Connect), peer.local_addr().unwrap());
+        let mut bytes = [0; 8_192];
+        for sent in [&b"ping"[..], b"", &[b'x'; 5_000]] {
+            host.submit(Op::Send { token: token(0, Kind::Send), bytes: sent });
+            assert_eq!(only(&mut host, token(0, Kind::Send)), Done::Sent);
+            let (count, from) = peer.recv_from(&mut bytes).unwrap();
+            assert!(&bytes[..count] == sent, "{count} bytes of {}", sent.len());
+            peer.send_to(&bytes[..count], from).unwrap();
+            ports.push(from.port());
+        }
+        assert_eq!(received(&mut host, token(0, Kind::Receive)), b"ping");
+        assert_eq!(received(&mut host, token(0, Kind::Receive)), b"");
+        assert_eq!(received(&mut host, token(0, Kind::Receive)), [b'x'; 2_048]);
+        host.submit(Op::Close { slot: 0 });
+    }
+    assert!(ports[0] == ports[2] && ports[0] != ports[3], "{ports:?}: a socket for each");
+}
+
+fn what_icmp_says_of_a_datagram_fails_the_receive_that_waits(on: Backend) {
+    let refused = |host: &mut Host, address: SocketAddr, errno| {
+        datagrams(host, token(0, Kind::Connect), address);
+        host.submit(Op::Send { token: token(0, Kind::Send), bytes: b"ping" });
+        host.submit(Op::Receive { token: token(0, Kind::Receive) });
+        let mut done = Vec::new();
+        while done.len() < 2 {
+            let came = wait(host, PATIENCE);
+            assert!(!came.is_empty(), "{done:?}, and no more");
+            done.extend(came.into_iter().map(|completion| completion.done));
+        }
+        assert_eq!(done, [Done::Sent, Done::Failed(errno)], "{address}");
+        host.submit(Op::Close { slot: 0 });
+    };
+    in_own_network(|_| {
+        let mut host = Host::open(on, 1, false).unwrap();
+        for ip in ["127.0.0.1:9", "[::1]:9"] {
+            refused(&mut host, ip.parse().unwrap(), Errno::ECONNREFUSED);
+        }
+        refuse_udp("u", Unreachable::Host);
+        refused(&mut host, "127.0.0.1:9".parse().unwrap(), Errno::EHOSTUNREACH);
     });
 }
 

@@ -7,7 +7,9 @@ mod support;
 
 use nix::errno::Errno;
 use ringcheck::io::sim::Behaviour;
-use ringcheck::io::{Backend, Completion, Done, HalfOpen, Host, Io, Kind, Op, Socket, Token};
+use ringcheck::io::{
+    Backend, Completion, Done, HalfOpen, Host, Io, Kind, Op, Socket, Token, Transport,
+};
 use ringcheck::time::monotonic;
 use socket2::{Domain, Protocol, SockAddr, Type};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -45,7 +47,7 @@ fn world(on: Backend) -> World {
 
 fn connect(io: &mut World, number: u32, address: SocketAddr) -> Token {
     let token = Token { slot: SLOTS + number, generation: 7, kind: Kind::Connect };
-    let socket = Socket { ipv6: address.is_ipv6(), hold_ack: false, raw: true };
+    let socket = Socket { ipv6: address.is_ipv6(), transport: Transport::Raw };
     io.submit(Op::Connect { token, address, socket });
     token
 }
@@ -217,7 +219,7 @@ fn a_late_answer_is_not_taken_for_the_next_probe(on: Backend) {
         let mut io = world(on);
         let mut probe = |generation: u32| {
             let token = Token { slot: SLOTS, generation, kind: Kind::Connect };
-            let socket = Socket { ipv6: false, hold_ack: false, raw: true };
+            let socket = Socket { ipv6: false, transport: Transport::Raw };
             io.submit(Op::Connect { token, address: target, socket });
             assert_eq!(wait(&mut io, 1, MOMENT), []);
             wire.syn_to(target).0
@@ -226,7 +228,7 @@ fn a_late_answer_is_not_taken_for_the_next_probe(on: Backend) {
         io.submit(Op::Cancel { token: Token { slot: SLOTS, generation: 1, kind: Kind::Connect } });
         assert_eq!(wait(&mut io, 1, PATIENCE).len(), 1);
         let token = Token { slot: SLOTS, generation: 2, kind: Kind::Connect };
-        let socket = Socket { ipv6: false, hold_ack: false, raw: true };
+        let socket = Socket { ipv6: false, transport: Transport::Raw };
         io.submit(Op::Connect { token, address: target, socket });
         assert_eq!(wait(&mut io, 1, MOMENT), []);
         let second = wire.syn_to(target).0;

@@ -14,7 +14,7 @@ use ringcheck::engine::oneshot::{OneShot, Shot, collect};
 use ringcheck::health::Thresholds;
 use ringcheck::io::Backend;
 use ringcheck::io::sim::{Behaviour, End, Starts, Step};
-use ringcheck::outcome::{Code, Detail};
+use ringcheck::outcome::{Cause, Code, Detail, Outcome};
 use ringcheck::recipe::{Close, Handshake, Recipe};
 use ringcheck::report::Report;
 use ringcheck::time::monotonic;
@@ -25,7 +25,7 @@ use std::time::Duration;
 use support::daemon::resident_kib;
 use support::netns::{Route, in_own_network};
 use support::scripts::{Asked, OK, SCRIPTS, Script};
-use support::stage::{Stage, bound};
+use support::stage::{Scene, Stage, bound};
 use support::wait_for;
 
 /// What the scripts are made for: a quarter of it is ample for loopback on a busy machine.
@@ -108,16 +108,20 @@ fn the_table_of_scripts_comes_true_on_the_real_kernel(on: Backend) {
         |script: &&Script| !matches!((script.behaviour)(TIMEOUT), Behaviour::Unreachable(_));
     let scripts: Vec<&Script> = SCRIPTS.iter().filter(is_played).collect();
     assert!(scripts.len() > 35);
-    let scenes: Vec<(bool, Behaviour)> = [false, true]
+    let scene = |ipv6, script: &Script| Scene {
+        udp: script.asked.is_udp(),
+        ipv6,
+        behaviour: (script.behaviour)(TIMEOUT),
+    };
+    let scenes: Vec<Scene> = [false, true]
         .iter()
-        .flat_map(|&ipv6| scripts.iter().map(move |script| (ipv6, (script.behaviour)(TIMEOUT))))
+        .flat_map(|&ipv6| scripts.iter().map(move |script| scene(ipv6, script)))
         .collect();
-    let stage = Stage::start(&scenes);
+    let stage = Stage::play(&scenes);
     let mut recipes = Vec::new();
     for close in CLOSES {
         for handshake in HANDSHAKES {
-            recipes.push(recipe(Asked::Tcp.check(), close, handshake));
-            recipes.push(recipe(Asked::Http.check(), close, handshake));
+            recipes.extend(Asked::ALL.map(|asked| recipe(asked.check(), close, handshake)));
         }
     }
     let (mut targets, mut played) = (Vec::new(), Vec::new());
@@ -281,6 +285,21 @@ fn when_our_ports_run_out_it_is_our_fault(on: Backend) {
         for report in reports.iter().filter(|report| report.outcome.code == Code::SockErr) {
             assert_eq!(report.outcome.detail, Detail::Errno(Errno::EADDRNOTAVAIL));
         }
+        // A datagram socket's port is its own, whomever it talks to.
+        let silent = Scene { udp: true, ipv6: false, behaviour: Behaviour::Silent };
+        let stage = Stage::play(&[silent]);
+        let asks = recipe(Asked::OPEN.check(), Close::Reset, Handshake::Half);
+        let mut left = 10 - 1;
+        for report in probe(on, 1, &[asks], &[(0, stage.addresses[0]); 30]) {
+            let expected = if report.outcome.code == Code::L4Ok {
+                left -= 1;
+                Outcome::cause(Code::L4Ok, Cause::Unanswered)
+            } else {
+                Outcome::errno(Code::SockErr, Errno::EADDRNOTAVAIL)
+            };
+            assert_eq!(report.outcome, expected);
+        }
+        assert_eq!(left, 0, "the target has one of the ports");
     });
 }
 

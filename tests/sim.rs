@@ -16,6 +16,8 @@ mod stage;
 mod support;
 #[path = "sim/truth.rs"]
 mod truth;
+#[path = "sim/udp.rs"]
+mod udp;
 
 use ringcheck::outcome::Code;
 use ringcheck::rng::mix;
@@ -84,7 +86,7 @@ fn a_seed_repeats_its_run() {
     assert_ne!(run(3).digest, run(4).digest);
 }
 
-/// The table of scripts, long and short; and it covers every code that TCP and HTTP can come to.
+/// The table of scripts, long and short; and it covers every code but those of TLS.
 #[test]
 fn every_script_gives_its_code() {
     for timeout in [Duration::from_millis(20), Duration::from_secs(2)] {

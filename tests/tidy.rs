@@ -23,6 +23,7 @@ const ARROWS: &[(&str, &str)] = &[
     ("limits",    ""),
     ("bpf",       ""),
     ("checksum",  ""),
+    ("defer_accept", ""),
     ("rng",       ""),
     ("time",      ""),
     ("endpoint",  ""),
@@ -42,7 +43,7 @@ const ARROWS: &[(&str, &str)] = &[
     ("registry",  "config health recipe report"),
     ("edit",      "config registry"),
     ("schedule",  "wheel"),
-    ("io",        "bpf checksum"),
+    ("io",        "bpf checksum defer_accept"),
     ("worker",    "check health io recipe registry report schedule stats wheel"),
     ("shown",     "config health registry"),
     ("table",     "health registry report shown stats"),
@@ -52,7 +53,7 @@ const ARROWS: &[(&str, &str)] = &[
     ("api",       "access check config edit registry report table"),
     // wiring, and the shell around everything
     ("engine",    "access api collector config edit health heap io recipe registry report schedule snapshot store table worker"),
-    ("farm",      "bpf checksum"),
+    ("farm",      "bpf checksum defer_accept"),
     ("cli",       "access check config engine farm heap io recipe registry report stats table"),
 ];
 

@@ -13,7 +13,7 @@ pub mod ring;
 pub mod tokio;
 pub mod tokio_uring;
 
-use nix::libc;
+use ringcheck::defer_accept::DeferAccept;
 use std::net::{Ipv4Addr, SocketAddr};
 
 /// Checks in flight at once, in each baseline.
@@ -38,18 +38,6 @@ pub fn listen() -> u16 {
     std::thread::spawn(move || while socket.accept().is_ok() {});
     port
 }
-
-/// `TCP_DEFER_ACCEPT`, in seconds.
-#[derive(Clone, Copy, Debug)]
-struct DeferAccept;
-
-nix::setsockopt_impl!(
-    DeferAccept,
-    libc::IPPROTO_TCP,
-    libc::TCP_DEFER_ACCEPT,
-    i32,
-    nix::sys::socket::sockopt::SetStruct<'_, i32>
-);
 
 /// The address of target number `i`.
 pub fn address(i: usize, port: u16) -> SocketAddr {

@@ -9,6 +9,7 @@ pub mod http;
 pub mod matcher;
 pub mod tcp;
 pub mod tls;
+pub mod udp;
 
 use crate::outcome::{Code, Outcome};
 use nix::errno::Errno;
@@ -20,6 +21,8 @@ use std::sync::Arc;
 pub enum Check {
     /// A connection is enough.
     Tcp,
+    /// A datagram, and what comes back if anything must.
+    Udp(udp::Check),
     /// A request, and a response whose status matches.
     Http(http::Check),
     /// A TLS handshake, and what is asked over it.
@@ -37,9 +40,9 @@ pub enum Event<'a> {
     Sent,
     /// The request could not be sent.
     SendFailed(Errno),
-    /// Bytes came; never empty.
+    /// Bytes came, or a datagram; never empty.
     Received(&'a [u8]),
-    /// End of stream.
+    /// End of stream, or an empty datagram.
     Closed,
     /// Receiving failed.
     ReceiveFailed(Errno),
@@ -69,6 +72,8 @@ pub enum Probe {
     /// A run of [`Check::Tcp`].
     #[default]
     Tcp,
+    /// A run of [`Check::Udp`].
+    Udp(udp::Probe),
     /// A run of [`Check::Http`].
     Http(http::Probe),
     /// A run of [`Check::Tls`].
@@ -80,7 +85,7 @@ impl Check {
     #[must_use]
     pub const fn speaks_first(&self) -> bool {
         match self {
-            Self::Tcp | Self::Http(_) | Self::Tls(_) => true,
+            Self::Tcp | Self::Udp(_) | Self::Http(_) | Self::Tls(_) => true,
         }
     }
 }
@@ -90,6 +95,7 @@ impl Probe {
     pub fn restart(&mut self, check: &Check) {
         match (check, &mut *self) {
             (Check::Tcp, _) => *self = Self::Tcp,
+            (Check::Udp(_), _) => *self = Self::Udp(udp::Probe::default()),
             (Check::Http(_), Self::Http(probe)) => probe.restart(),
             (Check::Http(_), _) => *self = Self::Http(http::Probe::default()),
             (Check::Tls(_), Self::Tls(probe)) => probe.restart(),
@@ -102,9 +108,10 @@ impl Probe {
     pub fn output(&mut self, check: &Check, address: SocketAddr, out: &mut Vec<u8>) {
         match (self, check) {
             (_, Check::Tcp) => {}
+            (_, Check::Udp(check)) => out.extend_from_slice(&check.send),
             (_, Check::Http(check)) => check.render(address, out),
             (Self::Tls(probe), Check::Tls(check)) => probe.output(check, address, out),
-            (Self::Tcp | Self::Http(_), Check::Tls(_)) => {
+            (Self::Tcp | Self::Udp(_) | Self::Http(_), Check::Tls(_)) => {
                 debug_assert!(false, "a probe is of its check's sort");
             }
         }
@@ -114,8 +121,9 @@ impl Probe {
     pub fn handle(&mut self, check: &Check, event: Event<'_>) -> Action {
         match (self, check) {
             (Self::Http(probe), Check::Http(check)) => probe.handle(check, event),
+            (Self::Udp(probe), Check::Udp(check)) => probe.handle(check, event),
             (Self::Tls(probe), Check::Tls(check)) => probe.handle(check, event),
-            (Self::Tcp | Self::Http(_) | Self::Tls(_), _) => tcp::handle(event),
+            (Self::Tcp | Self::Udp(_) | Self::Http(_) | Self::Tls(_), _) => tcp::handle(event),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::mix::Mix;
 use super::{Darkness, FarmError, filter};
-use nix::libc;
+use crate::defer_accept::DeferAccept;
 use nix::sys::socket::setsockopt;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io;
@@ -14,19 +14,6 @@ const BACKLOG: i32 = 65_535;
 const PORTS_TRIED: usize = 16;
 /// Seconds for which a connection without a request stays in the kernel.
 const DEFER_SECONDS: i32 = 1;
-
-/// `TCP_DEFER_ACCEPT`: a connection is handed out together with its request, so that taking it,
-/// reading and answering need no wait between them, and one that sends nothing costs us nothing.
-#[derive(Clone, Copy, Debug)]
-struct DeferAccept;
-
-nix::setsockopt_impl!(
-    DeferAccept,
-    libc::IPPROTO_TCP,
-    libc::TCP_DEFER_ACCEPT,
-    i32,
-    nix::sys::socket::sockopt::SetStruct<'_, i32>
-);
 
 /// Both sockets, listening.
 #[derive(Debug)]
@@ -87,6 +74,8 @@ fn stream(domain: Domain) -> io::Result<Socket> {
     let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
+    // Taking a connection, reading and answering then need no wait between them, and one that sends
+    // nothing costs us nothing.
     setsockopt(&socket, DeferAccept, &DEFER_SECONDS)?;
     Ok(socket)
 }

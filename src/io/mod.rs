@@ -95,23 +95,56 @@ impl Token {
 pub struct Socket {
     /// IPv6, else IPv4.
     pub ipv6: bool,
-    /// Hold the handshake's last ACK back (client-side `TCP_DEFER_ACCEPT`): it then leaves with the
-    /// request, or becomes the RST, and a server's `accept()` does not fire for a mere connect.
-    pub hold_ack: bool,
+    /// What goes over it.
+    pub transport: Transport,
+}
+
+/// What goes over a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// TCP.
+    Stream {
+        /// Hold the handshake's last ACK back (client-side `TCP_DEFER_ACCEPT`): it then leaves with
+        /// the request, or becomes the RST, and a server's `accept()` does not fire for a mere
+        /// connect.
+        hold_ack: bool,
+    },
+    /// UDP. `Connect` is done at once and no packet leaves; each `Send` is a datagram, be it empty,
+    /// and each `Receive` brings one, cut off where a buffer ends. ICMP errors of all kinds fail
+    /// the next operation, or the one that waits. Such a socket serves one probe and is closed:
+    /// what comes late lies in its queue, and would be taken for the next target's answer.
+    Datagram,
     /// No socket at all: the slot is one of the raw ones, and can connect and no more.
-    pub raw: bool,
+    Raw,
 }
 
 impl Socket {
     /// How many sorts there are.
-    pub const SORTS: usize = 5;
+    pub const SORTS: usize = 7;
     /// The sort of raw slots, which have no options.
-    pub const RAW: usize = 4;
+    pub const RAW: usize = 6;
 
     /// A number below [`Socket::SORTS`], for tables by sort.
     #[must_use]
     pub const fn sort(self) -> usize {
-        if self.raw { Self::RAW } else { self.ipv6 as usize * 2 + self.hold_ack as usize }
+        let family = self.ipv6 as usize;
+        match self.transport {
+            Transport::Stream { hold_ack } => family * 2 + hold_ack as usize,
+            Transport::Datagram => 4 + family,
+            Transport::Raw => Self::RAW,
+        }
+    }
+
+    /// Whether the slot is one of the raw ones.
+    #[must_use]
+    pub const fn is_raw(self) -> bool {
+        matches!(self.transport, Transport::Raw)
+    }
+
+    /// Whether it is for datagrams.
+    #[must_use]
+    pub const fn is_datagram(self) -> bool {
+        matches!(self.transport, Transport::Datagram)
     }
 }
 
@@ -134,7 +167,8 @@ pub enum Op<'a> {
         /// The request.
         bytes: &'a [u8],
     },
-    /// Receive what comes next; completes with `Received` (no bytes: end of stream) or `Failed`.
+    /// Receive what comes next; completes with `Received` (no bytes: end of stream, or an empty
+    /// datagram) or `Failed`.
     Receive {
         /// Names the completion; `kind` is `Receive`.
         token: Token,
@@ -144,12 +178,12 @@ pub enum Op<'a> {
         /// The operation's own token.
         token: Token,
     },
-    /// Drop the connection with RST, keep the socket for the slot's next probe.
+    /// Drop the connection with RST, keep the socket for the slot's next probe. For streams only.
     Disconnect {
         /// The slot.
         slot: u32,
     },
-    /// Close the connection with FIN and give the socket up.
+    /// Close the connection with FIN, if it is a stream's, and give the socket up.
     Close {
         /// The slot.
         slot: u32,
@@ -161,7 +195,7 @@ pub enum Op<'a> {
 pub struct Buffer {
     /// The backend's own name for it.
     pub id: u16,
-    /// How many bytes came; 0 is the end of the stream.
+    /// How many bytes came; 0 is the end of the stream, or an empty datagram.
     pub len: u32,
 }
 

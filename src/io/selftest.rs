@@ -4,7 +4,7 @@
 //! Shown are: sockets with options, connect, the order of operations, recycling by
 //! `connect(AF_UNSPEC)` after a connection and after a refusal, and that a cancel is answered.
 
-use super::{Completion, Done, Io, Kind, Op, Socket, Token};
+use super::{Completion, Done, Io, Kind, Op, Socket, Token, Transport};
 use crate::time::monotonic;
 use nix::errno::Errno;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -55,7 +55,8 @@ fn listener() -> Option<(socket2::Socket, SocketAddr)> {
 }
 
 const fn connect(token: Token, address: SocketAddr) -> Op<'static> {
-    Op::Connect { token, address, socket: Socket { ipv6: false, hold_ack: true, raw: false } }
+    let transport = Transport::Stream { hold_ack: true };
+    Op::Connect { token, address, socket: Socket { ipv6: false, transport } }
 }
 
 /// Submits one operation and waits for the completion of `kind`.

@@ -4,7 +4,7 @@ use super::Worker;
 use super::drops::Drops;
 use super::slots::{Run, State};
 use crate::check::{Action, Check, Event, Probe};
-use crate::io::{Completion, Done, Io, Kind, Op, Socket};
+use crate::io::{Completion, Done, Io, Kind, Op, Socket, Transport};
 use crate::limits::TARGET_PATIENCE;
 use crate::outcome::{Cause, Class, Code, Detail, Outcome};
 use crate::recipe::{Close, Handshake, Recipe};
@@ -24,8 +24,7 @@ impl<I: Io> Worker<I> {
     pub(super) fn start(&mut self, due: Due, now: Instant) {
         let Some(recipe) = self.recipe(due.target) else { return };
         let address = recipe.endpoint(self.shard.endpoint(due.target)).socket_addr();
-        let (ipv6, raw) = (address.is_ipv6(), is_raw(&recipe));
-        let socket = Socket { ipv6, hold_ack: !raw && holds_ack(&recipe), raw };
+        let socket = Socket { ipv6: address.is_ipv6(), transport: transport(&recipe) };
         let (group, failing) =
             (self.shard.group(due.target), self.shard.health(due.target).is_failing());
         let Some(index) = self.slots.acquire(socket, group, failing) else { return };
@@ -67,7 +66,7 @@ impl<I: Io> Worker<I> {
         let run = match &mut slot.state {
             State::Running(run) => run,
             State::Ending(recipe) => {
-                let close = recipe.close;
+                let close = closes(recipe);
                 if slot.is_idle() {
                     self.deadlines.remove(index);
                     self.dispose(index, close);
@@ -79,7 +78,9 @@ impl<I: Io> Worker<I> {
         let elapsed_us = elapsed_us(run.started, self.now);
         let event = match (&completion.done, completion.token.kind) {
             (Done::Connected, _) => {
-                run.connect_us = Some(elapsed_us);
+                if !is_datagram(&run.recipe) {
+                    run.connect_us = Some(elapsed_us);
+                }
                 Event::Connected
             }
             (Done::Sent, _) => Event::Sent,
@@ -158,7 +159,7 @@ impl<I: Io> Worker<I> {
     fn finish_probe(&mut self, index: u32, outcome: Outcome) {
         self.deadlines.remove(index);
         let State::Running(run) = &self.slots[index].state else { return };
-        let outcome = if is_timeout(outcome.code) {
+        let outcome = if is_silence(outcome) {
             unless_dropped(outcome, run.started, &mut self.io, &mut self.drops, self.now)
         } else {
             unless_kept_waiting(outcome, run.connect_us.is_some(), self.lost - run.lost)
@@ -180,7 +181,7 @@ impl<I: Io> Worker<I> {
     pub(super) fn end(&mut self, index: u32, recipe: Rc<Recipe>) {
         let slot = &mut self.slots[index];
         if slot.is_idle() {
-            self.dispose(index, recipe.close);
+            self.dispose(index, closes(&recipe));
             return;
         }
         slot.state = State::Ending(recipe);
@@ -205,8 +206,10 @@ impl<I: Io> Worker<I> {
     }
 }
 
-const fn is_timeout(code: Code) -> bool {
-    matches!(code, Code::L4Tout | Code::L6Tout | Code::L7Tout)
+/// Whether that nothing came is what the outcome says, be it a failure or not.
+const fn is_silence(outcome: Outcome) -> bool {
+    matches!(outcome.code, Code::L4Tout | Code::L6Tout | Code::L7Tout)
+        || matches!(outcome.detail, Detail::Cause(Cause::Unanswered))
 }
 
 /// A failure as it is told that was no timeout: none of a target's that was connected and then had
@@ -224,7 +227,7 @@ fn unless_kept_waiting(outcome: Outcome, is_connected: bool, lost: Duration) -> 
     }
 }
 
-/// A timeout as it is told: no target's failure while this host drops packets by itself.
+/// A silence as it is told: no target's doing while this host drops packets by itself.
 fn unless_dropped(
     outcome: Outcome,
     started: Instant,
@@ -240,9 +243,26 @@ fn unless_dropped(
     }
 }
 
-/// Whether the handshake's last ACK may be held back (DESIGN 3.5).
-fn holds_ack(recipe: &Recipe) -> bool {
-    recipe.handshake == Handshake::Half && recipe.check.speaks_first()
+/// What its probes go over; whether the handshake's last ACK may be held back: DESIGN 3.5.
+fn transport(recipe: &Recipe) -> Transport {
+    if is_datagram(recipe) {
+        Transport::Datagram
+    } else if is_raw(recipe) {
+        Transport::Raw
+    } else {
+        let hold_ack = recipe.handshake == Handshake::Half && recipe.check.speaks_first();
+        Transport::Stream { hold_ack }
+    }
+}
+
+const fn is_datagram(recipe: &Recipe) -> bool {
+    matches!(recipe.check, Check::Udp(_))
+}
+
+/// How its probes end. A datagram socket is never recycled: an answer of the last target that comes
+/// late would lie in its queue and be taken for the next target's.
+const fn closes(recipe: &Recipe) -> Close {
+    if is_datagram(recipe) { Close::Graceful } else { recipe.close }
 }
 
 /// Whether its probes need no socket.

@@ -235,16 +235,16 @@ impl Slots {
         let sort = socket.sort();
         let index = self.free[sort]
             .pop()
-            .or_else(|| self.make(socket.raw))
-            .or_else(|| self.any(socket.raw))?;
-        let failing = failing && !socket.raw;
+            .or_else(|| self.make(socket.is_raw()))
+            .or_else(|| self.any(socket.is_raw()))?;
+        let failing = failing && !socket.is_raw();
         let slot = &mut self[index];
         debug_assert!(matches!(slot.state, State::Free) && slot.is_idle());
         slot.sort = u8::try_from(sort).unwrap_or(0);
         slot.generation = (slot.generation + 1) & ((1 << Token::GENERATION_BITS) - 1);
         (slot.failing, slot.group) = (failing, group);
         self.failing += u32::from(failing);
-        if !socket.raw {
+        if !socket.is_raw() {
             *self.held_by(group) += 1;
         }
         *self.count_of(index) += 1;
@@ -346,10 +346,12 @@ fn count(slots: &[Slot]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::Transport;
 
-    const V4: Socket = Socket { ipv6: false, hold_ack: true, raw: false };
-    const V6: Socket = Socket { ipv6: true, hold_ack: true, raw: false };
-    const RAW: Socket = Socket { ipv6: false, hold_ack: false, raw: true };
+    const STREAM: Transport = Transport::Stream { hold_ack: true };
+    const V4: Socket = Socket { ipv6: false, transport: STREAM };
+    const V6: Socket = Socket { ipv6: true, transport: STREAM };
+    const RAW: Socket = Socket { ipv6: false, transport: Transport::Raw };
 
     #[test]
     fn slots_are_lent_by_sort_then_fresh_then_any() {

@@ -3,6 +3,7 @@
 use crate::scenario::{Scenario, Target};
 use crate::truth::{LATE, Truth};
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use ringcheck::check::Check;
 use ringcheck::health::Health;
 use ringcheck::io::sim::{Network, Peer, Sim, Start};
 use ringcheck::outcome::Code;
@@ -12,7 +13,8 @@ use ringcheck::rng::{hash_target, mix};
 use ringcheck::schedule::{First, millis};
 use ringcheck::time::Instant;
 use ringcheck::worker::{Command, Flow, Keep, Options, Reporter, Worker};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -166,7 +168,13 @@ pub(crate) fn world(scenario: &Scenario) -> Sim {
         .with_faults(scenario.faults.clone())
         .with_turn_cost(Duration::from_micros(5));
     sim.ledger_mut().keep_log();
-    sim.on_request(|address, request| {
+    let check = |target: &Target| (target.address, scenario.recipes[target.group].check.clone());
+    let checks: HashMap<SocketAddr, Check> = scenario.targets.iter().map(check).collect();
+    sim.on_request(move |address, request| {
+        if let Check::Udp(check) = &checks[&address] {
+            assert_eq!(request, &*check.send, "not the datagram for {address}");
+            return;
+        }
         let host = address.to_string();
         let begin =
             format!("GET / HTTP/1.1\r\nHost: {}\r\n", host.strip_suffix(":80").unwrap_or(&host));

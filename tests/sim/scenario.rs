@@ -64,8 +64,7 @@ pub(crate) struct Scenario {
 pub(crate) fn draw(seed: u64) -> Scenario {
     let mut rng = Rng::new(seed);
     let groups = usize::try_from(1 + rng.below(4)).unwrap();
-    let asked: Vec<Asked> =
-        (0..groups).map(|_| if rng.chance(1, 2) { Asked::Tcp } else { Asked::Http }).collect();
+    let asked: Vec<Asked> = (0..groups).map(|_| pick(&Asked::ALL, &mut rng)).collect();
     let recipes: Vec<Recipe> = asked.iter().map(|&asked| recipe(asked, &mut rng)).collect();
     let longest = recipes.iter().map(|recipe| recipe.interval).max().unwrap();
     let duration = longest * 8 + Duration::from_secs(2 + rng.below(10));
@@ -173,12 +172,13 @@ impl Scenario {
 
 /// One target for each script, all in good order.
 pub(crate) fn every_script(timeout: Duration) -> Scenario {
-    let recipes = [Asked::Tcp, Asked::Http].map(|asked| plain(asked, timeout * 2, timeout));
+    let recipes = Asked::ALL.map(|asked| plain(asked, timeout * 2, timeout));
     let mut scenario = quiet(1, recipes.to_vec());
-    scenario.round_trips = vec![timeout / 20; 2];
+    scenario.round_trips = vec![timeout / 20; Asked::ALL.len()];
     scenario.duration = timeout * 20;
     for script in SCRIPTS {
-        scenario.play(usize::from(script.asked == Asked::Http), &[*script]);
+        let group = Asked::ALL.iter().position(|&asked| asked == script.asked);
+        scenario.play(group.unwrap(), &[*script]);
     }
     scenario
 }

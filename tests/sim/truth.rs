@@ -7,6 +7,7 @@
 //! second on.
 
 use crate::scenario::{Doubts, Scenario, Target};
+use ringcheck::check::Check;
 use ringcheck::health::{Health, Observed, Thresholds};
 use ringcheck::io::sim::{Fate, Start};
 use ringcheck::limits::TARGET_PATIENCE;
@@ -32,6 +33,8 @@ pub(crate) struct Truth {
     /// Code and status by the place of what a probe met.
     pub expects: Vec<(Code, u16)>,
     pub doubts: Doubts,
+    /// Whether silence may be a pass.
+    pub udp: bool,
     /// When the next probe is due, in milliseconds; none before it was added, and after its removal
     /// as soon as no report can be on its way.
     pub due: Option<u64>,
@@ -58,6 +61,7 @@ impl Truth {
             ample: scenario.ample,
             expects: target.expects.clone(),
             doubts: scenario.doubts,
+            udp: matches!(recipe.check, Check::Udp(_)),
             due: None,
             second: target.added_later.then_some(index),
             gone: false,
@@ -143,7 +147,8 @@ impl Truth {
         let outcome = report.outcome;
         let overlooked = self.doubts.stalls && code == Code::L7Tout;
         let dropped = outcome.detail == Detail::Cause(Cause::PacketsDropped);
-        let timed_out = matches!(code, Code::L4Tout | Code::L7Tout);
+        let timed_out =
+            matches!(code, Code::L4Tout | Code::L7Tout) || self.udp && code == Code::L4Ok;
         let gave_up = outcome.detail == Detail::Cause(Cause::NotRun);
         let excused = self.doubts.receives && outcome.class() == Class::LocalFault
             || self.doubts.drops && dropped && timed_out
@@ -172,7 +177,8 @@ impl Truth {
     /// know.
     fn in_time(&self, report: &Report, fate: Fate, stopped: Duration) -> Result<(), String> {
         let timed_out = matches!(report.outcome.code, Code::L4Tout | Code::L7Tout)
-            && report.outcome.detail == Detail::None;
+            && report.outcome.detail == Detail::None
+            || report.outcome.detail == Detail::Cause(Cause::Unanswered);
         if !timed_out && fate != Fate::Dropped {
             return Ok(());
         }

@@ -5,6 +5,7 @@
 pub(crate) mod command;
 pub(crate) mod conntrack;
 pub(crate) mod daemon;
+pub(crate) mod datagrams;
 pub(crate) mod firewall;
 pub(crate) mod netns;
 pub(crate) mod scripts;

@@ -6,8 +6,8 @@
 //! done.
 
 use nix::errno::Errno;
-use ringcheck::check::Check;
 use ringcheck::check::http::{self, Matcher};
+use ringcheck::check::{Check, udp};
 use ringcheck::io::sim::{Behaviour, End, Starts, Step};
 use ringcheck::outcome::Code;
 use std::time::Duration;
@@ -19,15 +19,40 @@ pub(crate) enum Asked {
     Tcp,
     /// `GET /`; 200-399 match.
     Http,
+    /// A datagram, and what must come back.
+    Udp {
+        /// The datagram.
+        send: &'static str,
+        /// What the answer must contain.
+        expect: Option<&'static str>,
+    },
 }
 
 impl Asked {
+    /// A datagram that need not be answered.
+    pub(crate) const OPEN: Self = Self::Udp { send: "ping", expect: None };
+    /// An empty one.
+    pub(crate) const EMPTY: Self = Self::Udp { send: "", expect: None };
+    /// One that must be.
+    pub(crate) const PONG: Self = Self::Udp { send: "ping", expect: Some("pong") };
+    /// All that is asked.
+    pub(crate) const ALL: [Self; 5] = [Self::Tcp, Self::Http, Self::OPEN, Self::EMPTY, Self::PONG];
+
     /// The check.
     pub(crate) fn check(self) -> Check {
         match self {
             Self::Tcp => Check::Tcp,
             Self::Http => Check::Http(http::Check::new("/", None, Matcher::default())),
+            Self::Udp { send, expect } => Check::Udp(udp::Check {
+                send: send.as_bytes().into(),
+                expect: expect.map(|expect| expect.as_bytes().into()),
+            }),
         }
+    }
+
+    /// Whether it goes over UDP.
+    pub(crate) const fn is_udp(self) -> bool {
+        matches!(self, Self::Udp { .. })
     }
 }
 
@@ -57,6 +82,15 @@ const fn http(
     status: u16,
 ) -> Script {
     Script { name, asked: Asked::Http, behaviour, code, status }
+}
+
+const fn udp(
+    name: &'static str,
+    asked: Asked,
+    behaviour: fn(Duration) -> Behaviour,
+    code: Code,
+) -> Script {
+    Script { name, asked, behaviour, code, status: 0 }
 }
 
 /// An answer as short as can be.
@@ -126,6 +160,26 @@ pub(crate) const SCRIPTS: &[Script] = &[
     http("http: NUL", |_| Behaviour::garbage(b"HTTP/1.1 200 OK\r\nA: \0\r\n\r\n"), Code::L7Rsp, 0),
     http("http: headers for ever", |timeout| headers(&LONG, timeout / 100), Code::L7Rsp, 0),
     http("http: 1xx for ever", |timeout| hints(timeout / 100), Code::L7Rsp, 0),
+
+    udp("udp: answers", Asked::OPEN, |_| datagrams(&["pong"]), Code::L4Ok),
+    udp("udp: answers with an empty datagram", Asked::OPEN, |_| datagrams(&[""]), Code::L4Ok),
+    udp("udp: silent", Asked::OPEN, |_| Behaviour::Silent, Code::L4Ok),
+    udp("udp: port unreachable", Asked::OPEN, |_| Behaviour::Refuse, Code::L4Con),
+    udp("udp: host unreachable", Asked::OPEN, |_| Behaviour::Unreachable(Errno::EHOSTUNREACH), Code::L4Con),
+    udp("udp: too long for the way", Asked::OPEN, |_| Behaviour::Unreachable(Errno::EMSGSIZE), Code::SockErr),
+    udp("udp: answers an empty datagram", Asked::EMPTY, |_| datagrams(&["pong"]), Code::L4Ok),
+    udp("udp: silent to an empty datagram", Asked::EMPTY, |_| Behaviour::Silent, Code::L4Ok),
+    udp("udp: refuses an empty datagram", Asked::EMPTY, |_| Behaviour::Refuse, Code::L4Con),
+    udp("udp: answers as expected", Asked::PONG, |_| datagrams(&["pong"]), Code::L7Ok),
+    udp("udp: answers in two datagrams", Asked::PONG, |_| datagrams(&["a pong.", "pong"]), Code::L7Ok),
+    udp("udp: answers late, in time", Asked::PONG, |timeout| late(timeout / 8), Code::L7Ok),
+    udp("udp: answers too late", Asked::PONG, |timeout| late(timeout * 2), Code::L7Tout),
+    udp("udp: never answers", Asked::PONG, |_| Behaviour::Silent, Code::L7Tout),
+    udp("udp: answers otherwise", Asked::PONG, |_| datagrams(&["ping"]), Code::L7Rsp),
+    udp("udp: answers otherwise first", Asked::PONG, |_| datagrams(&["ping", "pong"]), Code::L7Rsp),
+    udp("udp: answers with nothing", Asked::PONG, |_| datagrams(&[""]), Code::L7Rsp),
+    udp("udp: nobody to answer", Asked::PONG, |_| Behaviour::Refuse, Code::L4Con),
+    udp("udp: network unreachable", Asked::PONG, |_| Behaviour::Unreachable(Errno::ENETUNREACH), Code::L4Con),
 ];
 
 /// Four kilobytes of headers.
@@ -137,6 +191,16 @@ const LONG: [u8; 4_096] = {
 
 fn talk(starts: Starts, steps: Vec<Step>, end: End) -> Behaviour {
     Behaviour::talk(starts, steps, end)
+}
+
+fn datagrams(all: &[&str]) -> Behaviour {
+    let steps = all.iter().map(|datagram| Step::Send(datagram.as_bytes().into()));
+    talk(Starts::OnRequest, steps.collect(), End::Hold)
+}
+
+fn late(pause: Duration) -> Behaviour {
+    let steps = vec![Step::Pause(pause), Step::Send((*b"pong").into())];
+    talk(Starts::OnRequest, steps, End::Hold)
 }
 
 fn two_parts(pause: Duration) -> Behaviour {

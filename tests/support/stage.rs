@@ -1,6 +1,7 @@
 //! Scripted targets on real sockets of loopback: what `io::sim` plays by its seed, this plays to
 //! the kernel. One thread with poll(2) is enough, and all the targets that a test needs share it.
 
+use super::datagrams::Datagrams;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ringcheck::io::sim::{Behaviour, End, Starts, Step, Talk};
 use ringcheck::time::{Instant, monotonic};
@@ -24,6 +25,15 @@ pub(crate) struct Stage {
     thread: Option<JoinHandle<()>>,
     /// Sockets that only hold their port.
     _held: Vec<Socket>,
+    _datagrams: Datagrams,
+}
+
+/// What one target does.
+#[derive(Clone, Debug)]
+pub(crate) struct Scene {
+    pub udp: bool,
+    pub ipv6: bool,
+    pub behaviour: Behaviour,
 }
 
 /// What the test and the thread say to each other.
@@ -41,9 +51,24 @@ struct Cues {
 impl Stage {
     /// One target for each behaviour and family.
     pub(crate) fn start(scenes: &[(bool, Behaviour)]) -> Self {
+        let scene = |(ipv6, behaviour): &(bool, Behaviour)| Scene {
+            udp: false,
+            ipv6: *ipv6,
+            behaviour: behaviour.clone(),
+        };
+        Self::play(&scenes.iter().map(scene).collect::<Vec<_>>())
+    }
+
+    /// One target for each scene.
+    pub(crate) fn play(scenes: &[Scene]) -> Self {
         let cues = Arc::new(Cues::default());
         let (mut addresses, mut held, mut doors) = (Vec::new(), Vec::new(), Vec::new());
-        for (ipv6, behaviour) in scenes {
+        let mut datagrams = Datagrams::default();
+        for Scene { udp, ipv6, behaviour } in scenes {
+            if *udp {
+                addresses.push(datagrams.add(*ipv6, behaviour));
+                continue;
+            }
             let socket = bound(*ipv6);
             addresses.push(socket.local_addr().unwrap().as_socket().unwrap());
             match behaviour {
@@ -65,7 +90,8 @@ impl Stage {
         }
         let play = Play { doors, actors: Vec::new(), cues: Arc::clone(&cues) };
         let thread = Some(std::thread::spawn(move || play.run()));
-        Self { addresses, cues, thread, _held: held }
+        datagrams.start();
+        Self { addresses, cues, thread, _held: held, _datagrams: datagrams }
     }
 
     /// From now on nobody is answered, or everybody at once.

@@ -167,8 +167,12 @@ impl Slot {
     pub(super) fn go_on_sending(&mut self) -> Tried {
         let Some(Sending { token, mut sent }) = self.sending.take() else { return Tried::Waits };
         let Some((fd, _)) = &self.socket else { return failed(token, Errno::ENOTCONN) };
-        while sent < self.request.len() {
+        // An empty request is a datagram too.
+        loop {
             match socket::send(fd, &self.request[sent..]) {
+                Ok(more) if sent + more == self.request.len() => {
+                    return Tried::Done(token, Done::Sent);
+                }
                 Ok(more) => sent += more,
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => {
@@ -178,7 +182,6 @@ impl Slot {
                 Err(errno) => return failed(token, errno),
             }
         }
-        Tried::Done(token, Done::Sent)
     }
 
     /// Receives for the receive that waits, if there is one and something may have come.

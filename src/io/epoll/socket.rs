@@ -1,7 +1,8 @@
 //! The system calls on one socket.
 
 use super::interest::Interest;
-use crate::io::Socket;
+use crate::defer_accept::DeferAccept;
+use crate::io::{Socket, Transport};
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::{
@@ -10,27 +11,32 @@ use nix::sys::socket::{
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-/// `TCP_DEFER_ACCEPT` of a client: see [`Socket::hold_ack`].
-#[derive(Clone, Copy, Debug)]
-struct DeferAccept;
-
-nix::setsockopt_impl!(
-    DeferAccept,
-    libc::IPPROTO_TCP,
-    libc::TCP_DEFER_ACCEPT,
-    i32,
-    sockopt::SetStruct<'_, i32>
-);
-
 /// A socket that does not block, watched under `key` until it is closed. The socket's only
 /// descriptor: closing it ends the watch.
 pub(super) fn create(sort: Socket, interest: &Interest, key: u64) -> Result<OwnedFd, Errno> {
     let family = if sort.ipv6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
-    let fd = socket::socket(family, SockType::Stream, flags, None)?;
-    if sort.hold_ack {
-        socket::setsockopt(&fd, DeferAccept, &1)?;
-    }
+    let fd = match sort.transport {
+        Transport::Stream { hold_ack } => {
+            let fd = socket::socket(family, SockType::Stream, flags, None)?;
+            if hold_ack {
+                socket::setsockopt(&fd, DeferAccept, &1)?;
+            }
+            fd
+        }
+        // Without the option the kernel keeps ICMP errors to itself that may pass, such as a host's
+        // that cannot be reached.
+        Transport::Datagram => {
+            let fd = socket::socket(family, SockType::Datagram, flags, None)?;
+            if sort.ipv6 {
+                socket::setsockopt(&fd, sockopt::Ipv6RecvErr, &true)?;
+            } else {
+                socket::setsockopt(&fd, sockopt::Ipv4RecvErr, &true)?;
+            }
+            fd
+        }
+        Transport::Raw => panic!("raw slots have no socket"),
+    };
     interest.watch_changes(&fd, key)?;
     Ok(fd)
 }
@@ -77,7 +83,7 @@ pub(super) fn send(fd: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {
     socket::send(fd.as_raw_fd(), bytes, MsgFlags::MSG_NOSIGNAL)
 }
 
-/// Receives what is there; 0 is the end of the stream.
+/// Receives what is there; 0 is the end of the stream, or an empty datagram.
 pub(super) fn receive(fd: &OwnedFd, into: &mut [u8]) -> Result<usize, Errno> {
     socket::recv(fd.as_raw_fd(), into, MsgFlags::empty())
 }

@@ -128,6 +128,7 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::Transport;
 
     #[test]
     fn overlaps_and_gaps_are_remembered() {
@@ -138,7 +139,7 @@ mod tests {
                 at: Instant::from_millis(ms),
                 peer: 2,
                 slot: 0,
-                socket: Socket { ipv6: false, hold_ack: false, raw: false },
+                socket: Socket { ipv6: false, transport: Transport::Datagram },
                 fate: Fate::Peer(0),
                 stopped: Duration::ZERO,
             });

@@ -10,9 +10,11 @@
 //! and which of two results a cancelled operation has is a matter of the seed.
 
 mod buffer;
+mod datagrams;
 mod event;
 pub mod faults;
 pub mod ledger;
+mod line;
 pub mod network;
 pub mod peer;
 mod slot;
@@ -194,7 +196,7 @@ impl Sim {
     /// Sockets that exist.
     #[must_use]
     pub fn sockets(&self) -> usize {
-        let has_socket = |slot: &&Slot| slot.socket.is_some_and(|socket| !socket.raw);
+        let has_socket = |slot: &&Slot| slot.socket.is_some_and(|socket| !socket.is_raw());
         self.slots.iter().filter(has_socket).count()
     }
 
@@ -243,7 +245,7 @@ impl Sim {
         if address.is_ipv6() != socket.ipv6 {
             self.violated(slot, "Connect with a socket of the other family");
         }
-        if socket.raw != (slot >= self.capacity) {
+        if socket.is_raw() != (slot >= self.capacity) {
             self.violated(slot, "a socket in a raw slot, or none in another");
         }
         let Some(peer) = self.network.find(address) else {
@@ -267,13 +269,13 @@ impl Sim {
 
     fn submit_send(&mut self, token: Token, bytes: &[u8]) {
         let slot = token.slot;
-        if bytes.is_empty() {
-            self.violated(slot, "Send without bytes");
-        }
         if slot >= self.capacity {
             self.violated(slot, "Send in a raw slot");
         }
         let serial = self.check(slot, |place| place.exchange(token, Kind::Send));
+        if bytes.is_empty() && !self.slots[slot as usize].is_datagram() {
+            self.violated(slot, "Send without bytes");
+        }
         if let Some(look) = &mut self.on_request {
             look(self.addresses[slot as usize], bytes);
         }
@@ -283,6 +285,9 @@ impl Sim {
 
     fn submit_give_up(&mut self, slot: u32, keep_socket: bool) {
         self.check(slot, Slot::give_up);
+        if keep_socket && self.slots[slot as usize].is_datagram() {
+            self.violated(slot, "Disconnect of a datagram socket, which may hold a late answer");
+        }
         let place = &mut self.slots[slot as usize];
         if !keep_socket {
             place.socket = None;

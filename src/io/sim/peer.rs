@@ -10,13 +10,15 @@ use std::time::Duration;
 /// What a target does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Behaviour {
-    /// The SYN is answered with RST.
+    /// The SYN is answered with RST; a datagram with ICMP port unreachable.
     Refuse,
-    /// The SYN is lost.
+    /// The SYN is lost; a datagram is, or is taken and not answered.
     Silent,
-    /// The connection fails with this errno: a route that is missing, an ICMP answer, a reset.
+    /// The connection fails with this errno: a route that is missing, an ICMP answer, a reset. A
+    /// datagram is answered by ICMP.
     Unreachable(Errno),
-    /// The connection is accepted, and this follows.
+    /// The connection is accepted, and this follows. A datagram is answered by one for each
+    /// [`Step::Send`], and there is no end.
     Accept(Arc<Talk>),
     /// Each behaviour holds from its instant on; the first one also before. Not empty.
     Scheduled(Vec<(Instant, Self)>),

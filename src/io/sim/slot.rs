@@ -2,7 +2,7 @@
 //! about the order of a slot's operations. A violation is a sentence; [`super::Sim`] panics with
 //! it.
 
-use super::wire::Wire;
+use super::line::Line;
 use crate::io::{Kind, Socket, Token};
 use nix::errno::Errno;
 
@@ -67,7 +67,7 @@ pub(super) struct Slot {
     pub(super) peer: u32,
     /// A probe of that peer runs: its connection neither failed nor was it given up.
     pub(super) running: bool,
-    pub(super) wire: Wire,
+    pub(super) line: Line,
 }
 
 /// Which sentence of the contract was broken.
@@ -85,6 +85,11 @@ impl Slot {
     /// The token of the present probe's operation.
     pub(super) fn token(&self, slot: u32, kind: Kind) -> Token {
         Token { slot, generation: self.generation.unwrap_or(0), kind }
+    }
+
+    /// Whether its socket is for datagrams.
+    pub(super) fn is_datagram(&self) -> bool {
+        self.socket.is_some_and(Socket::is_datagram)
     }
 
     /// Whether nothing is in flight.

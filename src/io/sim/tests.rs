@@ -4,11 +4,13 @@
 use super::peer::OK;
 use super::slot::Flight;
 use super::*;
-use crate::io::Done;
+use crate::io::{Done, Transport};
 use nix::errno::Errno;
 
 const PEER: ([u8; 4], u16) = ([10, 0, 0, 1], 80);
-const SOCKET: Socket = Socket { ipv6: false, hold_ack: false, raw: false };
+const STREAM: Transport = Transport::Stream { hold_ack: false };
+const SOCKET: Socket = Socket { ipv6: false, transport: STREAM };
+const DATAGRAM: Socket = Socket { ipv6: false, transport: Transport::Datagram };
 
 /// A world with one peer, and a checker that runs one exchange on slot 0.
 struct World {
@@ -116,6 +118,43 @@ fn connections_that_do_not_come_about() {
     world.sim.assert_idle();
     let seen = world.sim.ledger().seen(0);
     assert_eq!((seen.starts, seen.in_flight, seen.in_flight_max), (3, 0, 1));
+}
+
+#[test]
+fn datagrams() {
+    let talk = |steps: Vec<Step>| Behaviour::talk(Starts::OnRequest, steps, End::Hold);
+    let send = |bytes: &[u8]| Step::Send(bytes.into());
+    let pause = Step::Pause(Duration::from_secs(20));
+    let answers = talk(vec![send(b"one"), send(b""), pause, send(&[b'x'; 3_000])]);
+    let mut world = World::new(answers);
+    let ask = |world: &mut World| {
+        let token = world.token(Kind::Connect);
+        world.sim.submit(Op::Connect { token, address: PEER.into(), socket: DATAGRAM });
+        assert_eq!(
+            (world.wait(0), world.sim.clock()),
+            (vec!["connected".to_owned()], Instant::ZERO)
+        );
+        world.sim.submit(Op::Send { token: world.token(Kind::Send), bytes: b"" });
+        world.receive();
+        assert_eq!(world.wait(0), ["sent"]);
+    };
+    ask(&mut world);
+    for expect in [&["one"][..], &["end"], &[], &["x".repeat(2_048).as_str()]] {
+        world.wait_for(expect);
+        if !expect.is_empty() {
+            world.receive();
+        }
+    }
+    world.wait_for(&[]);
+    for (behaviour, expect) in [
+        (Behaviour::Refuse, &["ECONNREFUSED"][..]),
+        (Behaviour::Unreachable(Errno::EHOSTUNREACH), &["EHOSTUNREACH"]),
+        (Behaviour::Silent, &[]),
+    ] {
+        let mut world = World::new(behaviour);
+        ask(&mut world);
+        world.wait_for(expect);
+    }
 }
 
 #[test]
@@ -438,6 +477,16 @@ mod contract {
     }
 
     #[test]
+    #[should_panic(expected = "Disconnect of a datagram socket")]
+    fn a_datagram_socket_is_not_recycled() {
+        let mut world = World::new(Behaviour::Silent);
+        let (token, address) = (world.token(Kind::Connect), PEER.into());
+        world.sim.submit(Op::Connect { token, address, socket: DATAGRAM });
+        world.wait_for(&["connected"]);
+        world.sim.submit(Op::Disconnect { slot: 0 });
+    }
+
+    #[test]
     #[should_panic(expected = "a slot beyond the capacity")]
     fn a_slot_that_is_not_there() {
         let mut world = connected();
@@ -457,7 +506,7 @@ mod contract {
     fn a_socket_of_the_other_family() {
         let mut world = World::new(Behaviour::stall());
         let (token, socket) =
-            (world.token(Kind::Connect), Socket { ipv6: true, hold_ack: false, raw: false });
+            (world.token(Kind::Connect), Socket { ipv6: true, transport: STREAM });
         world.sim.submit(Op::Connect { token, address: PEER.into(), socket });
     }
 

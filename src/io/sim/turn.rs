@@ -1,7 +1,9 @@
 //! What one wait does: carry out what was queued, let events happen, hand over what is ready.
 
+use super::datagrams::Datagrams;
 use super::event::What;
 use super::ledger::{Fate, Start};
+use super::line::Line;
 use super::peer::Behaviour;
 use super::slot::{Fact, Flight, Stage};
 use super::{Queued, Sim};
@@ -25,7 +27,7 @@ impl Sim {
                 }
                 Queued::Send { slot, serial } => self.send(slot, serial),
                 Queued::Receive { slot, serial } => {
-                    if self.slots[slot as usize].wire.readable() {
+                    if self.slots[slot as usize].line.readable() {
                         self.due(slot, Kind::Receive, serial, Fact::Readable);
                     }
                 }
@@ -50,8 +52,13 @@ impl Sim {
         if self.faults.dropped(self.now, &mut self.rng) {
             self.dropped += 1;
             place.socket = Some(start.socket);
-            place.wire.open(None, Duration::ZERO);
             self.ledger.start(Start { fate: Fate::Dropped, ..start });
+            if start.socket.is_datagram() {
+                place.line = Line::Datagrams(Datagrams::new(None, Duration::ZERO));
+                self.due(slot, Kind::Connect, serial, Fact::Connected);
+                return;
+            }
+            place.line.stream().open(None, Duration::ZERO);
             let gives_up = What::Due(Kind::Connect, serial, Fact::Failed(Errno::ETIMEDOUT));
             self.events.push(self.now + KERNEL_TIMEOUT, slot, gives_up);
             return;
@@ -61,6 +68,11 @@ impl Sim {
         let (index, behaviour) = peer.behaviour.resolve(start.at, &mut self.rng);
         self.ledger.start(Start { fate: Fate::Peer(index), ..start });
         place.socket = Some(start.socket);
+        if start.socket.is_datagram() {
+            place.line = Line::Datagrams(Datagrams::new(Some(behaviour), round_trip));
+            self.due(slot, Kind::Connect, serial, Fact::Connected);
+            return;
+        }
         let (after, fact, talk) = match behaviour {
             Behaviour::Refuse => (round_trip, Fact::Failed(Errno::ECONNREFUSED), None),
             Behaviour::Silent => (KERNEL_TIMEOUT, Fact::Failed(Errno::ETIMEDOUT), None),
@@ -68,13 +80,13 @@ impl Sim {
             Behaviour::Accept(talk) => (round_trip, Fact::Connected, Some(talk.clone())),
             Behaviour::Scheduled(_) | Behaviour::Random(_) => unreachable!("resolved above"),
         };
-        place.wire.open(talk, round_trip);
+        place.line.stream().open(talk, round_trip);
         self.events.push(self.now + after, slot, What::Due(Kind::Connect, serial, fact));
     }
 
     fn send(&mut self, slot: u32, serial: u32) {
         let place = &mut self.slots[slot as usize];
-        match place.wire.send() {
+        match place.line.send() {
             Ok(answer) => {
                 if let Some(after) = answer {
                     self.events.push(self.now + after, slot, What::Arrive(place.epoch));
@@ -127,7 +139,7 @@ impl Sim {
             match event.what {
                 What::Due(kind, serial, fact) if place.flight(kind) == Flight::Waiting(serial) => {
                     if fact == Fact::Connected
-                        && let Some(after) = place.wire.established(&mut self.rng)
+                        && let Some(after) = place.line.established(&mut self.rng)
                     {
                         self.events.push(event.at + after, slot, What::Arrive(place.epoch));
                     }
@@ -139,10 +151,10 @@ impl Sim {
                     self.ready(slot, kind, serial, fact);
                 }
                 What::Arrive(epoch) if place.epoch == epoch => {
-                    if let Some(after) = place.wire.arrive(&mut self.rng) {
+                    if let Some(after) = place.line.arrive(&mut self.rng) {
                         self.events.push(event.at + after, slot, event.what);
                     }
-                    if place.wire.readable()
+                    if place.line.readable()
                         && let Flight::Waiting(serial) = place.flight(Kind::Receive)
                     {
                         self.due(slot, Kind::Receive, serial, Fact::Readable);
@@ -185,13 +197,13 @@ impl Sim {
         if self.faults.no_buffer(self.now, &mut self.rng) {
             return Done::Failed(Errno::ENOBUFS);
         }
-        let wire = &mut self.slots[slot as usize].wire;
-        let bytes = match wire.peek() {
+        let line = &mut self.slots[slot as usize].line;
+        let bytes = match line.peek() {
             Ok(bytes) => bytes,
             Err(errno) => return Done::Failed(errno),
         };
         let Some(buffer) = self.buffers.lend(bytes) else { return Done::Failed(Errno::ENOBUFS) };
-        wire.consume(buffer.len as usize);
+        line.consume(buffer.len as usize);
         Done::Received(buffer)
     }
 

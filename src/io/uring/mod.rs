@@ -1,4 +1,4 @@
-//! The real world: TCP sockets on io_uring, one ring per worker thread.
+//! The real world: sockets on io_uring, one ring per worker thread.
 //!
 //! Why so (docs/PERFORMANCE.md has the figures): sockets are direct descriptors that are created
 //! once per slot and recycled by `CONNECT(AF_UNSPEC)`, which sends RST, keeps the socket's options
@@ -27,8 +27,8 @@ mod verdict;
 
 use super::drops::Drops;
 use super::{
-    Buffer, Completion, Done, Io, IoError, Kind, Op, Socket, Token, Unsupported, Waker, Watch,
-    selftest,
+    Buffer, Completion, Done, Io, IoError, Kind, Op, Socket, Token, Transport, Unsupported, Waker,
+    Watch, selftest,
 };
 use crate::limits::SQ_ENTRIES;
 use crate::time::{Instant, monotonic};
@@ -245,16 +245,29 @@ impl Uring {
     fn create(&mut self, slot: u32, socket: Socket) {
         self.assert_idle(slot);
         let domain = if socket.ipv6 { libc::AF_INET6 } else { libc::AF_INET };
+        let (kind, option) = match socket.transport {
+            Transport::Stream { hold_ack } => {
+                let defer = (libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT);
+                (libc::SOCK_STREAM, hold_ack.then_some(defer))
+            }
+            // Else the kernel keeps ICMP errors to itself that may pass, such as a host's that
+            // cannot be reached.
+            Transport::Datagram if socket.ipv6 => {
+                (libc::SOCK_DGRAM, Some((libc::IPPROTO_IPV6, libc::IPV6_RECVERR)))
+            }
+            Transport::Datagram => (libc::SOCK_DGRAM, Some((libc::IPPROTO_IP, libc::IP_RECVERR))),
+            Transport::Raw => panic!("slot {slot} is none of the raw ones"),
+        };
         // `capacity` was checked against the kernel's limit, so every slot is a valid target.
         let Ok(target) = DestinationSlot::try_from_slot_target(slot) else { return };
-        let create = opcode::Socket::new(domain, libc::SOCK_STREAM, 0).file_index(Some(target));
+        let create = opcode::Socket::new(domain, kind, 0).file_index(Some(target));
         self.push_silent(create.build(), slot, tag::SOCKET);
-        if socket.hold_ack {
+        if let Some((level, option)) = option {
             static ONE: libc::c_int = 1;
             let option = opcode::SetSockOpt::new(
                 Fixed(slot),
-                libc::IPPROTO_TCP as u32,
-                libc::TCP_DEFER_ACCEPT as u32,
+                level as u32,
+                option as u32,
                 (&raw const ONE).cast(),
                 size_of_val(&ONE) as u32,
             );
@@ -381,6 +394,10 @@ impl Uring {
                 0 => Done::Connected,
                 errno => Done::Failed(Errno::from_raw(errno)),
             },
+            // No packet has left yet that anything could have refused.
+            (Kind::Connect, Ok(_)) if socket.sort.is_some_and(Socket::is_datagram) => {
+                Done::Connected
+            }
             (Kind::Connect, Ok(_)) => {
                 self.ask(token);
                 return None;
