@@ -44,8 +44,8 @@ impl Probe {
             Event::ConnectFailed(Errno::EAGAIN) => {
                 Outcome::errno(Code::SockErr, Errno::EADDRNOTAVAIL)
             }
-            // Whichever call is told of it: an ICMP error refuses the datagram. That the datagram is
-            // too long for the way (EMSGSIZE) is our fault; the kernel splits the next one.
+            // An ICMP error refuses the datagram, whichever call is told of it. A datagram that is
+            // too long for the way (EMSGSIZE) is our fault, and the kernel splits the next one.
             Event::ConnectFailed(errno)
             | Event::SendFailed(errno)
             | Event::ReceiveFailed(errno) => connect_failed(errno),
