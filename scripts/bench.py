@@ -141,6 +141,13 @@ def refusing_port():
         yield held.getsockname()[1]
 
 
+def free_port():
+    """A port of loopback that nobody has, as far as one can know before it is listened on."""
+    with socket.socket() as free:
+        free.bind(("0.0.0.0", 0))
+        return free.getsockname()[1]
+
+
 # Processes
 
 

@@ -171,6 +171,11 @@ impl Daemon {
     pub(crate) fn resident_kib(&self) -> u64 {
         resident_kib(&format!("/proc/{}/status", self.child.id()))
     }
+
+    /// The most that it has been.
+    pub(crate) fn most_resident_kib(&self) -> u64 {
+        of_status(&format!("/proc/{}/status", self.child.id()), "VmHWM:")
+    }
 }
 
 impl Drop for Daemon {
@@ -186,8 +191,12 @@ impl Drop for Daemon {
 
 /// Resident memory by a `status` file of /proc.
 pub(crate) fn resident_kib(status: &str) -> u64 {
+    of_status(status, "VmRSS:")
+}
+
+fn of_status(status: &str, key: &str) -> u64 {
     let status = std::fs::read_to_string(status).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
     line.trim().trim_end_matches(" kB").trim().parse().unwrap()
 }
 
