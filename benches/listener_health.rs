@@ -65,7 +65,7 @@ fn table(targets: u32) -> Arc<StateTable> {
     let registry = Registry::build(&config, None, &mut IdAllocator::default(), Instant::ZERO).0;
     collector.install(Arc::new(registry), Instant::ZERO).expect("two million places");
     let reports = (0..targets).map(|n| report(n, n % 100 == 99)).collect();
-    let batch = Batch { worker: 0, revision: 1, reports, stats: None };
+    let batch = Batch { worker: 0, revision: 1, reports, ..Batch::default() };
     collector.apply(batch, Instant::from_millis(1));
     table
 }

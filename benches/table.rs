@@ -58,6 +58,8 @@ fn config(targets: u32) -> Config {
         engine: EngineConfig {
             workers: None,
             max_in_flight: None,
+            tls_in_flight: None,
+            tls_session_memory: 0,
             backend: Backend::Auto,
             max_targets: 2_000_000,
         },
@@ -88,7 +90,7 @@ fn table(targets: u32) -> (Collector, Arc<StateTable>) {
         Registry::build(&config(targets), None, &mut IdAllocator::default(), Instant::ZERO).0;
     collector.install(Arc::new(registry), Instant::ZERO).expect("two million places");
     let reports = (0..targets).map(|n| report(n, n % 10 == 9)).collect();
-    let batch = Batch { worker: 0, revision: 1, reports, stats: None };
+    let batch = Batch { worker: 0, revision: 1, reports, ..Batch::default() };
     collector.apply(batch, Instant::from_millis(1));
     (collector, table)
 }
@@ -120,7 +122,7 @@ fn bench(criterion: &mut Criterion) {
             let mut batch = || {
                 let ids = (0..BATCH_REPORTS).map(|_| any());
                 let reports = ids.map(|n| report(n, n % 10 == 9)).collect();
-                Batch { worker: 0, revision: 1, reports, stats: None }
+                Batch { worker: 0, revision: 1, reports, ..Batch::default() }
             };
             let apply = |batch| collector.apply(batch, Instant::from_millis(2));
             bencher.iter_batched(&mut batch, apply, BatchSize::SmallInput);

@@ -70,6 +70,8 @@ pub struct Collector {
     heard: Vec<Heard>,
     diary: Diary,
     published: Instant,
+    /// Which chunk of targets is looked through next for those that are gone.
+    swept: usize,
 }
 
 /// What a worker last said of itself.
@@ -91,6 +93,7 @@ impl Collector {
             heard: vec![Heard { at: now, revision: 0 }; workers],
             diary: Diary::default(),
             published: now,
+            swept: 0,
         };
         collector.publish(now);
         collector
@@ -104,6 +107,15 @@ impl Collector {
             self.take(&view, report);
         }
         batch.reports.clear();
+        for (target, presented) in batch.presented.drain(..) {
+            for &follower in view.registry.twins.followers(target) {
+                self.table.present(follower, Arc::clone(&presented));
+            }
+            // Of a target that is gone nobody wants to know.
+            if view.registry.homes.get(target).is_some() {
+                self.table.present(target, presented);
+            }
+        }
         if let Some(heard) = self.heard.get_mut(batch.worker) {
             *heard = Heard { at: now, revision: batch.revision.max(heard.revision) };
             self.table.publish_taken_up(self.taken_up_revision());
@@ -320,6 +332,8 @@ impl Collector {
         self.diary.tell(&troubles(&stats, now), now);
         self.table.publish_stats(Arc::new(stats));
         self.published = now;
+        let homes = &self.view.registry.homes;
+        self.swept = self.table.sweep(self.swept, |target| homes.get(target).is_some());
     }
 }
 

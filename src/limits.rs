@@ -25,6 +25,14 @@ pub const IN_FLIGHT_DEFAULT: usize = 16_384;
 /// Most probes in flight that one worker can be given: the kernel's largest completion queue holds
 /// every completion of every slot (a slot has at most two operations in flight, and their cancels).
 pub const IN_FLIGHT_MAX: usize = 16_384;
+/// TLS probes in flight per worker unless `engine.tls_in_flight` says otherwise: what their
+/// connections hold, some 30 KiB each while they shake hands, is bounded by it.
+pub const TLS_IN_FLIGHT_DEFAULT: usize = 4_096;
+/// Bytes of the sessions that one worker keeps unless `engine.tls_session_memory` says otherwise:
+/// those of some 200,000 targets.
+pub const TLS_SESSION_MEMORY_DEFAULT: usize = 256 * 1_024 * 1_024;
+/// Bytes that `engine.tls_session_memory` can allow.
+pub const TLS_SESSION_MEMORY_MAX: usize = 64 * 1_024 * 1_024 * 1_024;
 /// Probes in flight per worker with `handshake = "raw"`, which need no socket: as many slots as a
 /// sequence number can name. They are made as they are needed.
 pub const RAW_IN_FLIGHT_MAX: u32 = 1 << 18;
@@ -170,6 +178,8 @@ pub const MASS_REMOVAL_TARGETS: usize = 100;
 const _: () = assert!(TLS_HANDSHAKE_BYTES_MAX <= TLS_BYTES_MAX);
 const _: () = assert!(STARTS_PER_TURN <= STARTS_PER_TURN_BUSY);
 const _: () = assert!(IN_FLIGHT_DEFAULT <= IN_FLIGHT_MAX);
+const _: () = assert!(TLS_IN_FLIGHT_DEFAULT <= IN_FLIGHT_MAX);
+const _: () = assert!(TLS_SESSION_MEMORY_DEFAULT <= TLS_SESSION_MEMORY_MAX);
 const _: () = assert!(TARGETS_MAX_DEFAULT <= TARGETS_MAX);
 const _: () = assert!(TARGETS_MAX * TARGET_ID_CHARS_MAX < u32::MAX as usize);
 const _: () = assert!(IN_FLIGHT_MAX * 4 <= CQ_ENTRIES_MAX);

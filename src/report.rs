@@ -1,9 +1,11 @@
 //! What a worker tells of its probes: fixed-size reports, many to a batch, buffers recycled.
 
+use crate::check::tls::Presented;
 use crate::health::{Observed, Transition};
 use crate::outcome::Outcome;
 use crate::stats::Stats;
 use crate::time::Instant;
+use std::sync::Arc;
 
 /// A target's place in the state table: dense, reused only when no report of the former owner can
 /// be on its way any more.
@@ -59,6 +61,8 @@ pub struct Batch {
     pub revision: u64,
     /// In the order in which the probes ended.
     pub reports: Vec<Report>,
+    /// What targets presented of themselves that had not presented it before.
+    pub presented: Vec<(TargetId, Arc<Presented>)>,
     /// The worker's figures since it last sent them, once a second.
     pub stats: Option<Box<Stats>>,
 }

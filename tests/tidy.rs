@@ -37,7 +37,7 @@ const ARROWS: &[(&str, &str)] = &[
     ("wheel",     ""),
     ("stats",     ""),
     ("recipe",    "check health"),
-    ("report",    "health stats"),
+    ("report",    "check health stats"),
     // config ─► registry ─► schedule ─► worker ─► table ─► api ─► cli
     ("config",    "check health recipe"),
     ("registry",  "config health recipe report"),
@@ -46,7 +46,7 @@ const ARROWS: &[(&str, &str)] = &[
     ("io",        "bpf checksum defer_accept"),
     ("worker",    "check health io recipe registry report schedule stats wheel"),
     ("shown",     "config health registry"),
-    ("table",     "health registry report shown stats"),
+    ("table",     "check health registry report shown stats"),
     ("collector", "health registry report stats table"),
     ("store",     "config health"),
     ("snapshot",  "health registry report table"),

@@ -3,6 +3,7 @@
 mod model;
 
 use super::*;
+use crate::check::tls::Presented;
 use crate::config::{
     AlibabaConfig, ApiConfig, AwsConfig, Backend, Config, EngineConfig, GroupConfig, HealthCheck,
     Lifecycle, Origin, Protocol, Rules, StateConfig, TargetConfig,
@@ -47,6 +48,8 @@ fn config(groups: Vec<GroupConfig>) -> Config {
         engine: EngineConfig {
             workers: None,
             max_in_flight: None,
+            tls_in_flight: None,
+            tls_session_memory: 0,
             backend: Backend::Auto,
             max_targets: 10_000,
         },
@@ -113,7 +116,7 @@ fn report(target: u32, at_ms: u64, observed: Observed, code: Code) -> Report {
 }
 
 fn batch(worker: usize, revision: u64, reports: Vec<Report>) -> Batch {
-    Batch { worker, revision, reports, stats: None }
+    Batch { worker, revision, reports, ..Batch::default() }
 }
 
 fn collector(groups: &[&[u32]]) -> (Collector, Arc<StateTable>, Reloads) {
@@ -387,4 +390,26 @@ fn the_thread_installs_takes_in_recycles_and_ends() {
     commands.send(Command::Stop).unwrap();
     thread.join().unwrap();
     assert_eq!(table.view().sets[0].count(ShownState::Unhealthy), 1);
+}
+
+#[test]
+fn what_was_presented_is_there_until_the_target_is_gone() {
+    let (mut collector, table, mut reloads) = collector(&[&[1, 2]]);
+    let presented = Arc::new(Presented {
+        version: "TLSv1.3",
+        cipher: "TLS_AES_128_GCM_SHA256",
+        alpn: None,
+        leaf: None,
+    });
+    let news = [0, 1, 9].map(|id| (TargetId(id), Arc::clone(&presented)));
+    let mut told = Batch { presented: news.to_vec(), ..batch(0, 1, Vec::new()) };
+    told = collector.apply(told, Instant::ZERO);
+    assert!(told.presented.is_empty() && told.presented.capacity() >= 3);
+    let known = |id| table.presented(TargetId(id)).is_some();
+    assert_eq!([known(0), known(1), known(9)], [true, true, false]);
+    collector.install(reloads.next(&[&[1]]), Instant::ZERO).unwrap();
+    for seconds in 1..10 {
+        collector.tick(Instant::from_millis(1_000 * seconds));
+    }
+    assert_eq!([known(0), known(1)], [true, false], "seen when its chunk is looked through");
 }

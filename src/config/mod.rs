@@ -104,6 +104,10 @@ pub struct EngineConfig {
     pub workers: Option<usize>,
     /// Probes in flight per worker; none: from the file limit.
     pub max_in_flight: Option<usize>,
+    /// TLS probes in flight per worker; none: as many as are safe.
+    pub tls_in_flight: Option<usize>,
+    /// Bytes of the TLS sessions that each worker keeps.
+    pub tls_session_memory: usize,
     /// Which I/O backend.
     pub backend: Backend,
     /// Most targets of all groups together.

@@ -6,7 +6,10 @@ use super::{
     ApiConfig, Backend, EngineConfig, GroupConfig, ListenerConfig, ListenerProtocol,
     LoadBalancerConfig, Origin, StateConfig,
 };
-use crate::limits::{IN_FLIGHT_MAX, TARGETS_MAX, TARGETS_MAX_DEFAULT, WORKERS_MAX};
+use crate::limits::{
+    IN_FLIGHT_MAX, TARGETS_MAX, TARGETS_MAX_DEFAULT, TLS_SESSION_MEMORY_DEFAULT,
+    TLS_SESSION_MEMORY_MAX, WORKERS_MAX,
+};
 use crate::rng::mix;
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -21,7 +24,14 @@ const SOCKET_MODE: u32 = 0o660;
 const DAY: Duration = Duration::from_secs(86_400);
 
 pub(super) fn engine(root: &Section<'_>) -> Result<EngineConfig, ConfigError> {
-    let keys = ["workers", "max_in_flight", "backend", "max_targets"];
+    let keys = [
+        "workers",
+        "max_in_flight",
+        "tls_in_flight",
+        "tls_session_memory",
+        "backend",
+        "max_targets",
+    ];
     let section = root.section("engine", "engine", &keys)?;
     let count = |key, most: usize| {
         let most = i64::try_from(most).unwrap_or(i64::MAX);
@@ -31,6 +41,9 @@ pub(super) fn engine(root: &Section<'_>) -> Result<EngineConfig, ConfigError> {
     Ok(EngineConfig {
         workers: count("workers", WORKERS_MAX)?,
         max_in_flight: count("max_in_flight", IN_FLIGHT_MAX)?,
+        tls_in_flight: count("tls_in_flight", IN_FLIGHT_MAX)?,
+        tls_session_memory: count("tls_session_memory", TLS_SESSION_MEMORY_MAX)?
+            .unwrap_or(TLS_SESSION_MEMORY_DEFAULT),
         backend: section.get("backend").map_or(Ok(Backend::Auto), |setting| backend(&setting))?,
         max_targets: count("max_targets", TARGETS_MAX)?.unwrap_or(TARGETS_MAX_DEFAULT),
     })

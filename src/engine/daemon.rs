@@ -250,7 +250,8 @@ impl Daemon {
 /// The plan for `config`, where the host allows what its groups ask for.
 fn plan(config: &Config) -> Result<Plan, EngineError> {
     let (asked, raw) = (&config.engine, scan::asked(&config.groups).is_some());
-    let plan = Plan::new(asked.backend, asked.workers, asked.max_in_flight, raw)?;
+    let plan = Plan::new(asked.backend, asked.workers, asked.max_in_flight, raw)?
+        .with_tls(asked.tls_in_flight, asked.tls_session_memory);
     scan::refuse(&config.groups, &plan).map_err(EngineError::Resources)?;
     Ok(plan)
 }

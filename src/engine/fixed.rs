@@ -28,13 +28,22 @@ impl Fixed {
 
     /// The settings that `next` says otherwise.
     pub(super) fn changed(&self, next: &Self) -> Vec<&'static str> {
-        let EngineConfig { workers, max_in_flight, backend, max_targets: _ } = &self.engine;
+        let EngineConfig {
+            workers,
+            max_in_flight,
+            tls_in_flight,
+            tls_session_memory,
+            backend,
+            max_targets: _,
+        } = &self.engine;
         let ApiConfig { socket, socket_mode, socket_group, listen } = &self.api;
         let StateConfig { dir, snapshot_interval, snapshot_max_age } = &self.state;
         let AwsConfig { region, account, rules } = &self.aws;
         let settings = [
             ("engine.workers", *workers != next.engine.workers),
             ("engine.max_in_flight", *max_in_flight != next.engine.max_in_flight),
+            ("engine.tls_in_flight", *tls_in_flight != next.engine.tls_in_flight),
+            ("engine.tls_session_memory", *tls_session_memory != next.engine.tls_session_memory),
             ("engine.backend", *backend != next.engine.backend),
             ("api.socket", *socket != next.api.socket),
             ("api.socket_mode", *socket_mode != next.api.socket_mode),
@@ -69,6 +78,8 @@ mod tests {
         for (section, key, value) in [
             ("engine", "workers", "3"),
             ("engine", "max_in_flight", "64"),
+            ("engine", "tls_in_flight", "64"),
+            ("engine", "tls_session_memory", "64"),
             ("engine", "backend", "\"epoll\""),
             ("api", "socket", "\"/tmp/s\""),
             ("api", "socket_mode", "\"0600\""),

@@ -226,6 +226,7 @@ fn start_worker(
     let (spares, returned) = bounded(SPARES_QUEUED);
     let (ready, started) = bounded(1);
     let (backend, slots, cpu) = (plan.backend, plan.slots, plan.cpu(worker));
+    let tls = (plan.tls_in_flight, plan.tls_session_memory);
     // limits::WORKERS_MAX is far below 2^32.
     let number = |count| u32::try_from(count).unwrap_or(u32::MAX);
     let (workers, own) = (number(plan.workers), number(worker));
@@ -247,7 +248,8 @@ fn start_worker(
             let _ = ready.send(Ok(host.waker()));
             let reporter = Reporter::new(worker, keep, reports, returned);
             let world = HalfOpen::new(host);
-            run(Worker::new(world, options, orders, reporter).among(workers, own))
+            let worker = Worker::new(world, options, orders, reporter);
+            run(worker.among(workers, own).with_tls(tls.0, tls.1))
         })
         .map_err(|error| {
             EngineError::Resources(format!("cannot start a thread: {error}; raise ulimit -u"))

@@ -110,6 +110,7 @@ impl OneShot {
     /// Gives a batch's memory back.
     pub fn recycle(&self, mut batch: Batch) {
         batch.reports.clear();
+        batch.presented.clear();
         // A full channel means that the worker has spares enough.
         let _ = self.spares[batch.worker].try_send(batch);
     }

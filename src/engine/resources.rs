@@ -7,7 +7,7 @@ use crate::io::raw::CannotScan;
 use crate::io::{Backend, Host, Unsupported};
 use crate::limits::{
     API_CONNECTIONS_MAX, FILES_BESIDES, FILES_PER_WORKER, IN_FLIGHT_DEFAULT, IN_FLIGHT_MAX,
-    RAW_FILES_PER_WORKER,
+    RAW_FILES_PER_WORKER, TLS_IN_FLIGHT_DEFAULT, TLS_SESSION_MEMORY_DEFAULT,
 };
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -20,6 +20,10 @@ pub struct Plan {
     pub workers: usize,
     /// Probe slots of each: probes in flight at most.
     pub slots: u32,
+    /// TLS probes in flight of each at most.
+    pub tls_in_flight: u32,
+    /// Bytes of the TLS sessions that each keeps.
+    pub tls_session_memory: usize,
     /// CPUs that we may run on.
     pub(super) cpus: Vec<usize>,
     /// The file limit after it was raised as far as allowed.
@@ -29,6 +33,9 @@ pub struct Plan {
     /// Why that is epoll and not io_uring, where nobody asked for epoll.
     pub instead: Option<Unsupported>,
 }
+
+#[expect(clippy::cast_possible_truncation, reason = "a constant below 2^32")]
+const TLS_IN_FLIGHT: u32 = TLS_IN_FLIGHT_DEFAULT as u32;
 
 impl Plan {
     /// Plans with what the host gives, and raises the soft file limit to the hard one. `backend`,
@@ -50,7 +57,18 @@ impl Plan {
         let plan = |backend, instead| {
             let slots = slots_within(backend, file_limit, workers, max_in_flight, raw)?;
             let cpus = cpus.clone();
-            Ok(Self { workers, slots, cpus, file_limit, backend, instead })
+            let tls_in_flight = slots.min(TLS_IN_FLIGHT);
+            let tls_session_memory = TLS_SESSION_MEMORY_DEFAULT;
+            Ok(Self {
+                workers,
+                slots,
+                tls_in_flight,
+                tls_session_memory,
+                cpus,
+                file_limit,
+                backend,
+                instead,
+            })
         };
         match backend.into() {
             config::Backend::IoUring => plan(Backend::IoUring, None),
@@ -63,6 +81,15 @@ impl Plan {
                 }
             }
         }
+    }
+
+    /// The same with what the configuration asks for of TLS: probes in flight, if it does, and bytes
+    /// of sessions, both per worker.
+    #[must_use]
+    pub fn with_tls(self, in_flight: Option<usize>, session_memory: usize) -> Self {
+        let asked = in_flight.map(|most| u32::try_from(most).unwrap_or(u32::MAX));
+        let tls_in_flight = asked.unwrap_or(TLS_IN_FLIGHT).min(self.slots);
+        Self { tls_in_flight, tls_session_memory: session_memory, ..self }
     }
 
     /// The CPU of worker number `worker`; none where there are more workers than CPUs, which then

@@ -6,6 +6,7 @@
 //! that fit. A view that was replaced stays readable, but is no longer kept up.
 
 mod history;
+mod presented;
 mod record;
 mod sets;
 mod shown_state;
@@ -19,12 +20,14 @@ pub use shown_state::{Shown, ShownState, explain, explain_absent, shown_state};
 pub use stats_view::{Figures, Lately, Percentiles, STUCK_AFTER, StatsView, WorkerView};
 pub use trouble::{Trouble, troubles};
 
+use crate::check::tls::Presented;
 use crate::health::Observed;
 use crate::registry::{Group, Registry};
 use crate::report::{Report, TargetId};
 use crate::time::Instant;
 use crate::wall::Moment;
 use arc_swap::ArcSwap;
+use presented::PresentedByTarget;
 use record::Record;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -58,6 +61,7 @@ pub struct StateTable {
     epoch: Instant,
     capacity: usize,
     chunks: Box<[OnceLock<Box<[Record]>>]>,
+    presented: PresentedByTarget,
     history: History,
     view: ArcSwap<View>,
     stats: ArcSwap<StatsView>,
@@ -72,6 +76,7 @@ impl StateTable {
             epoch,
             capacity,
             chunks: (0..capacity.div_ceil(CHUNK)).map(|_| OnceLock::new()).collect(),
+            presented: PresentedByTarget::new(capacity),
             history: History::default(),
             view: ArcSwap::from_pointee(View { installed: epoch, ..View::default() }),
             stats: ArcSwap::from_pointee(StatsView { at: epoch, ..StatsView::default() }),
@@ -99,6 +104,12 @@ impl StateTable {
             || Record::default().verdict(self.epoch),
             |record| record.verdict(self.epoch),
         )
+    }
+
+    /// What `target` presented of itself in its last TLS handshake; none where there was none.
+    #[must_use]
+    pub fn presented(&self, target: TargetId) -> Option<Arc<Presented>> {
+        self.presented.get(target)
     }
 
     /// The last transitions.
@@ -149,11 +160,23 @@ impl StateTable {
         }
     }
 
+    /// Takes in what `target` presented of itself.
+    pub(crate) fn present(&self, target: TargetId, presented: Arc<Presented>) {
+        self.presented.set(target, Some(presented));
+    }
+
+    /// Looks at one chunk of targets, the next each time, and forgets what those presented that are
+    /// gone. Returns which chunk is next.
+    pub(crate) fn sweep(&self, chunk: usize, is_known: impl Fn(TargetId) -> bool) -> usize {
+        self.presented.sweep(chunk, is_known)
+    }
+
     /// Forgets all of `target` but `observed`.
     pub(crate) fn reset(&self, target: TargetId, observed: Observed, since: Moment) {
         if let Some(record) = self.record(target) {
             record.reset(observed, since, self.epoch);
         }
+        self.presented.set(target, None);
     }
 
     /// Makes `target` known as `leader` is.
@@ -161,6 +184,7 @@ impl StateTable {
         if let Some((leader, target)) = self.record(leader).zip(self.record(target)) {
             target.copy(leader);
         }
+        self.presented.set(target, self.presented.get(leader));
     }
 
     /// Takes over what is remembered of `target` from before this run.

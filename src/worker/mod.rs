@@ -18,9 +18,11 @@ mod gather;
 mod obey;
 mod overslept;
 mod pace;
+mod presented;
 mod probes;
 mod recipes;
 pub mod reporter;
+mod sessions;
 mod shard;
 mod slots;
 mod starts;
@@ -30,7 +32,7 @@ pub use command::Command;
 pub use reporter::{Keep, Reporter};
 
 use crate::io::{Completion, Io, IoError};
-use crate::limits::SLEEP_MAX;
+use crate::limits::{SLEEP_MAX, TLS_SESSION_MEMORY_DEFAULT};
 use crate::outcome::Outcome;
 use crate::recipe::Recipe;
 use crate::report::Phases;
@@ -45,6 +47,7 @@ use excuses::Excuses;
 use gather::Gather;
 use pace::Pace;
 use recipes::Recipes;
+use sessions::Sessions;
 use shard::{Shard, Stay};
 use slots::Slots;
 use starts::{Blocked, Burst};
@@ -83,6 +86,8 @@ pub struct Worker<I: Io> {
     shard: Shard,
     schedule: Schedule,
     slots: Slots,
+    /// What is remembered of targets with TLS.
+    sessions: Sessions,
     /// Deadlines of the probes in flight, by slot, on the clock of [`Worker::run_tick`].
     deadlines: Wheel,
     pace: Pace,
@@ -135,6 +140,7 @@ impl<I: Io> Worker<I> {
             shard: Shard::new(1, 0),
             schedule: Schedule::new(now),
             slots: Slots::new(capacity, io.raw_capacity(), options.rounds.is_some()),
+            sessions: Sessions::new(TLS_SESSION_MEMORY_DEFAULT),
             deadlines,
             pace: Pace::new(options, now),
             gather: Gather::new(now),
@@ -160,6 +166,15 @@ impl<I: Io> Worker<I> {
     #[must_use]
     pub fn among(mut self, workers: u32, number: u32) -> Self {
         self.shard = Shard::new(workers, number);
+        self
+    }
+
+    /// The same worker, with so many TLS probes in flight at most, and so many bytes of sessions that
+    /// are kept.
+    #[must_use]
+    pub fn with_tls(mut self, in_flight: u32, session_memory: usize) -> Self {
+        self.slots.cap_tls(in_flight);
+        self.sessions = Sessions::new(session_memory);
         self
     }
 
@@ -298,11 +313,13 @@ impl<I: Io> Worker<I> {
     ) {
         match self.shard.stay(due.target) {
             Stay::Here => {}
-            Stay::Vacant | Stay::Left => return self.shard.leave(due.target, false),
+            Stay::Vacant | Stay::Left => return self.leave(due.target, false),
             Stay::Back => return self.begin(due.target, now),
         }
         let epoch = self.recipes.epoch(self.shard.group(due.target));
-        self.shard.renew(due.target, epoch);
+        if self.shard.renew(due.target, epoch) {
+            self.sessions.forget_session(due.target);
+        }
         let target = self.shard.id(due.target);
         let health = self.shard.health(due.target);
         let transition = health.observe(outcome.class(), recipe.thresholds);
@@ -328,8 +345,14 @@ impl<I: Io> Worker<I> {
             };
         } else {
             self.recipes.leave(self.shard.group(due.target));
-            self.shard.leave(due.target, false);
+            self.leave(due.target, false);
         }
+    }
+
+    /// A target leaves; `running`: a probe from its place is not over.
+    fn leave(&mut self, index: u32, running: bool) {
+        self.shard.leave(index, running);
+        self.sessions.forget(index);
     }
 
     /// The probe of who had the place before is over: who was added meanwhile begins at once, and

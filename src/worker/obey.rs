@@ -82,6 +82,7 @@ impl<I: Io> Worker<I> {
             let is_target = matches!(self.shard.stay(index), Stay::Here | Stay::Back);
             if is_target && self.shard.renew(index, self.recipes.epoch(group)) {
                 renewed += 1;
+                self.sessions.forget_session(index);
                 // Any other change keeps the phase.
                 if let Some(interval) = self.recipes.hastened(group) {
                     self.schedule.hasten(index, interval, mix(u64::from(index)), self.now);
@@ -126,7 +127,7 @@ impl<I: Io> Worker<I> {
         if matches!(self.shard.stay(index), Stay::Here | Stay::Back) {
             let waits = self.schedule.remove(index);
             self.recipes.leave(self.shard.group(index));
-            self.shard.leave(index, !waits);
+            self.leave(index, !waits);
         }
     }
 

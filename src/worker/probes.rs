@@ -2,6 +2,8 @@
 
 use super::Worker;
 use super::drops::Drops;
+use super::sessions::Offer;
+use super::shard::Stay;
 use super::slots::{Run, State};
 use crate::check::{Action, Check, Event, Probe};
 use crate::io::{Completion, Done, Io, Kind, Op, Socket, Transport};
@@ -32,8 +34,14 @@ impl<I: Io> Worker<I> {
         let deadline = self.run_tick(now + recipe.timeout) + 1;
         self.deadlines.grow(self.slots.indices());
         self.deadlines.insert(index, deadline);
+        let is_tls = matches!(recipe.check, Check::Tls(_));
         let slot = &mut self.slots[index];
         slot.probe.restart(&recipe.check);
+        if let (Probe::Tls(probe), Check::Tls(check)) = (&mut slot.probe, &recipe.check) {
+            let every = check.client.settings().full_handshake_every;
+            let Offer { session, group } = self.sessions.offer(due.target, every);
+            probe.resume(session, group);
+        }
         slot.state = State::Running(Run {
             target: due.target,
             due: due.tick,
@@ -45,6 +53,9 @@ impl<I: Io> Worker<I> {
             recipe,
         });
         let token = slot.submit(index, Kind::Connect);
+        if is_tls {
+            self.slots.note_tls(index);
+        }
         self.io.submit(Op::Connect { token, address, socket });
     }
 
@@ -173,8 +184,27 @@ impl<I: Io> Worker<I> {
         self.pace.ended(run.started, self.now);
         let due = Due { target: run.target, tick: run.due };
         let recipe = Rc::clone(&run.recipe);
+        self.learn(index, due.target, &recipe, outcome);
         self.settle(due, &recipe, outcome, phases, self.now);
         self.end(index, recipe);
+    }
+
+    /// Takes in what a TLS probe found out, and gives its memory back.
+    fn learn(&mut self, index: u32, target: u32, recipe: &Recipe, outcome: Outcome) {
+        let (Probe::Tls(probe), Check::Tls(check)) = (&mut self.slots[index].probe, &recipe.check)
+        else {
+            return;
+        };
+        let told = probe.end();
+        // Nobody wants to know what was presented by who has left.
+        if self.shard.stay(target) == Stay::Here {
+            let every = check.client.settings().full_handshake_every;
+            let id = self.shard.id(target);
+            let passed = outcome.class() == Class::Pass;
+            if let Some(presented) = self.sessions.learn((target, id), told, passed, every) {
+                self.reporter.presented(id, presented, self.now);
+            }
+        }
     }
 
     /// Cancels what is in flight; the slot is free as soon as nothing is.

@@ -5,12 +5,14 @@
 //! every report that carries a transition. At [`REPORTS_HELD_MAX`] the worker starts no more
 //! probes.
 
+use crate::check::tls::Presented;
 use crate::limits::{BATCH_DELAY, BATCH_REPORTS, REPORTS_HELD_MAX};
 use crate::report::{Batch, Report, TargetId};
 use crate::stats::Stats;
 use crate::time::Instant;
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 use foldhash::HashMap;
+use std::sync::Arc;
 
 /// Whether a report may make way for a newer one of the same target while the channel is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +80,12 @@ impl Reporter {
         false
     }
 
+    /// Takes what a target presented of itself; bounded as reports are.
+    pub fn presented(&mut self, target: TargetId, presented: Arc<Presented>, now: Instant) {
+        self.due.get_or_insert(now + BATCH_DELAY);
+        self.pending.presented.push((target, presented));
+    }
+
     /// Notes that the commands of this revision have been carried out; goes out with the next
     /// batch.
     pub fn revision(&mut self, revision: u64, now: Instant) {
@@ -113,6 +121,9 @@ impl Reporter {
     /// Whether so many reports are held back that no probe should start.
     #[must_use]
     pub fn is_choked(&self) -> bool {
+        if self.pending.presented.len() >= REPORTS_HELD_MAX {
+            return true;
+        }
         match self.keep {
             Keep::Newest => self.pending.reports.len() >= REPORTS_HELD_MAX,
             Keep::All => self.full,
@@ -158,6 +169,7 @@ impl Reporter {
             self.spare_stats = Some(stats);
         }
         spare.reports.clear();
+        spare.presented.clear();
         spare.worker = self.pending.worker;
         spare.revision = self.pending.revision;
         spare

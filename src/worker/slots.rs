@@ -69,6 +69,8 @@ pub(super) struct Slot {
     group: GroupKey,
     /// Its target failed last when this probe started.
     failing: bool,
+    /// Its probe speaks TLS.
+    tls: bool,
     /// Its operations were cancelled long ago, and have not come back.
     stuck: bool,
 }
@@ -126,6 +128,12 @@ pub(super) struct Slots {
     in_use: u32,
     raw_in_use: u32,
     failing: u32,
+    /// TLS probes: those in use, those of targets that failed last, and what all may hold.
+    tls: u32,
+    tls_failing: u32,
+    tls_max: u32,
+    /// Where all slots are for everybody, failing targets have no share of their own.
+    all: bool,
     /// By [`GroupKey`]: slots for sockets that its targets hold.
     held: Vec<u32>,
     /// What failing targets may hold, and what one group may hold beside others.
@@ -150,6 +158,10 @@ impl Slots {
             in_use: 0,
             raw_in_use: 0,
             failing: 0,
+            tls: 0,
+            tls_failing: 0,
+            tls_max: capacity,
+            all,
             held: Vec::new(),
             share_max,
             stuck: 0,
@@ -212,6 +224,31 @@ impl Slots {
         self.is_full(false) || beside_others && held >= self.share_max
     }
 
+    /// Lets TLS probes hold so many slots at most.
+    pub(super) const fn cap_tls(&mut self, most: u32) {
+        self.tls_max = most;
+    }
+
+    /// Whether no further TLS probe may start, of a target that failed last or of another. Those
+    /// that failed leave some to the others, as they do of all slots.
+    #[must_use]
+    pub(super) const fn is_full_for_tls(&self, failing: bool) -> bool {
+        let reserved = if self.all { 0 } else { self.tls_max.div_ceil(RESERVED) };
+        // A single one is for everybody.
+        let share = self.tls_max - reserved;
+        let share = if share == 0 { self.tls_max } else { share };
+        self.tls >= self.tls_max || failing && self.tls_failing >= share
+    }
+
+    /// Notes that the slot was lent to a TLS probe.
+    pub(super) fn note_tls(&mut self, index: u32) {
+        let slot = &mut self[index];
+        slot.tls = true;
+        let failing = slot.failing;
+        self.tls += 1;
+        self.tls_failing += u32::from(failing);
+    }
+
     /// Indices of the slots that exist.
     pub(super) fn made(&self) -> impl Iterator<Item = u32> + use<> {
         let raw = self.capacity..self.capacity + count(&self.raw);
@@ -258,8 +295,11 @@ impl Slots {
         slot.state = State::Free;
         let (sort, group, failing) = (usize::from(slot.sort), slot.group, slot.failing);
         let stuck = std::mem::take(&mut slot.stuck);
+        let tls = std::mem::take(&mut slot.tls);
         self.free[sort].push(index);
         self.failing -= u32::from(failing);
+        self.tls -= u32::from(tls);
+        self.tls_failing -= u32::from(tls && failing);
         if index < self.capacity {
             *self.held_by(group) -= 1;
         }
@@ -307,6 +347,7 @@ impl Slots {
             sort: 0,
             group: GroupKey(0),
             failing: false,
+            tls: false,
             stuck: false,
         });
         Some(first + made)
@@ -436,6 +477,27 @@ mod tests {
         slots.release(taken.pop().unwrap());
         assert!(!slots.is_full_for(large));
         slots.release(others);
+    }
+
+    #[test]
+    fn tls_probes_hold_so_many_slots_and_those_that_failed_fewer() {
+        for (most, all, failing) in [(32, false, 30), (1, false, 1), (32, true, 32)] {
+            let mut slots = Slots::new(64, 0, all);
+            slots.cap_tls(most);
+            let mut taken = Vec::new();
+            for is_failing in [true, false] {
+                while !slots.is_full_for_tls(is_failing) {
+                    let slot = slots.acquire(V4, GroupKey(0), is_failing).unwrap();
+                    slots.note_tls(slot);
+                    taken.push(slot);
+                }
+                let expected = if is_failing { failing } else { most };
+                assert_eq!(taken.len(), expected as usize, "{is_failing} of {most}");
+            }
+            assert!(!slots.is_full(false), "others may start");
+            taken.into_iter().for_each(|slot| slots.release(slot));
+            assert_eq!((slots.tls, slots.tls_failing), (0, 0));
+        }
     }
 
     #[test]

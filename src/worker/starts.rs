@@ -4,10 +4,13 @@
 //! wait alike. One rule is above that: targets that failed last, and those of one group, may hold
 //! so many slots and no more ([`super::slots`]). Beyond it they are set aside, in their order, and
 //! compete again, by their due time, as soon as one of theirs gives its slot back. So a dead group
-//! whose probes hold their slots for a whole timeout makes itself wait, and no other.
+//! whose probes hold their slots for a whole timeout makes itself wait, and no other. The same holds
+//! for TLS probes, which may hold so many and no more, because each step of a handshake keeps the
+//! worker busy for a while: too many would time each other out.
 
 use super::Worker;
 use super::probes::is_raw;
+use crate::check::Check;
 use crate::io::Io;
 use crate::limits::{BATCH_DELAY, STARTS_PER_TURN, STARTS_PER_TURN_BUSY};
 use crate::schedule::Due;
@@ -136,7 +139,15 @@ impl<I: Io> Worker<I> {
     pub(super) fn may_hold(&mut self, target: u32) -> bool {
         let full = self.slots.is_full_for(self.shard.group(target))
             || self.slots.is_full_for_failing() && self.shard.health(target).is_failing();
-        !full || self.is_raw(target)
+        let full_for_tls = self.slots.is_full_for_tls(true)
+            && self.is_tls(target)
+            && self.slots.is_full_for_tls(self.shard.health(target).is_failing());
+        !full && !full_for_tls || self.is_raw(target)
+    }
+
+    fn is_tls(&self, target: u32) -> bool {
+        let recipe = self.recipes.of(self.shard.group(target));
+        recipe.is_some_and(|recipe| matches!(recipe.check, Check::Tls(_)))
     }
 
     /// Whether probes of a target need no socket: then it does not matter who has how many.

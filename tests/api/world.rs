@@ -288,7 +288,7 @@ impl World {
 
     /// Takes reports in as worker 0.
     pub(crate) fn report(&self, reports: Vec<Report>) {
-        let batch = Batch { worker: 0, revision: 1, reports, stats: None };
+        let batch = Batch { worker: 0, revision: 1, reports, ..Batch::default() };
         self.collector.lock().unwrap().apply(batch, NOW);
     }
 
@@ -301,7 +301,7 @@ impl World {
     pub(crate) fn take_up(&self) {
         let revision = self.table.view().registry.revision;
         for worker in 0..2 {
-            let batch = Batch { worker, revision, reports: Vec::new(), stats: None };
+            let batch = Batch { worker, revision, ..Batch::default() };
             self.collector.lock().unwrap().apply(batch, NOW);
         }
     }
@@ -404,7 +404,7 @@ impl World {
             self.collector
                 .lock()
                 .unwrap()
-                .apply(Batch { worker, revision: 1, reports, stats }, NOW);
+                .apply(Batch { worker, revision: 1, reports, stats, ..Batch::default() }, NOW);
         }
         // The second batch came within the same second as the first, so its figures wait for a
         // tick.

@@ -30,6 +30,8 @@ fn config(groups: Vec<GroupConfig>) -> Config {
         engine: EngineConfig {
             workers: None,
             max_in_flight: None,
+            tls_in_flight: None,
+            tls_session_memory: 0,
             backend: Backend::Auto,
             max_targets: 1_000_000,
         },

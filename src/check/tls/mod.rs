@@ -23,6 +23,7 @@ pub use client::Client;
 pub use notes::Session;
 pub use presented::{Leaf, Presented};
 pub use probe::{Probe, Told};
+pub use rustls::NamedGroup;
 pub use settings::{Error, Settings};
 
 use super::http;
@@ -47,4 +48,4 @@ pub enum Inner {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

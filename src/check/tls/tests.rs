@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use rcgen::{CertificateParams, CertifiedIssuer, KeyPair, date_time_ymd};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
+use rustls::sign::SingleCertAndKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVersion};
 use std::io::{Read as _, Write as _};
@@ -99,8 +100,11 @@ impl Peer {
         } else {
             config.with_no_client_auth()
         };
-        let (chain, key) = (self.identity.0.clone(), self.identity.1.clone_key());
-        let mut config = config.with_single_cert(chain, key).unwrap();
+        let (chain, key) = (self.identity.0.clone(), &self.identity.1);
+        let key = super::client::provider().key_provider.load_private_key(key.clone_key());
+        // Not asked whether they go together: some must not.
+        let pair = rustls::sign::CertifiedKey::new(chain, key.unwrap());
+        let mut config = config.with_cert_resolver(Arc::new(SingleCertAndKey::from(pair)));
         if self.tickets {
             config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().unwrap();
         } else {
@@ -242,6 +246,13 @@ const fn l6rsp(cause: Cause) -> Outcome {
     Outcome::cause(Code::L6Rsp, cause)
 }
 
+/// A session as a target gives it, for tests of who keeps sessions.
+pub(crate) fn session() -> Box<Session> {
+    let check = tls(&Settings::default(), None, https());
+    let peer = Peer::default();
+    probe(&check, &peer, &peer.config(), None, 1_000).1.session.unwrap()
+}
+
 #[test]
 fn a_handshake_passes_in_pieces_of_any_size() {
     let bare = tls(&Settings::default(), None, Inner::Handshake);
@@ -253,4 +264,365 @@ fn a_handshake_passes_in_pieces_of_any_size() {
             assert_eq!(outcome_of(&full, &peer, piece), L7OK, "{versions:?} {piece}");
         }
     }
+}
+
+/// Both sorts of checks with these settings.
+fn both(settings: &Settings) -> [(Check, Outcome); 2] {
+    let host = Some("web.internal");
+    [(tls(settings, host, Inner::Handshake), L6OK), (tls(settings, host, https()), L7OK)]
+}
+
+fn verifying() -> Settings {
+    Settings { verify: true, ca_file: Some(AUTHORITY.file("ca.pem")), ..Settings::default() }
+}
+
+#[test]
+fn certificates_are_verified_where_that_is_asked_for_and_kept_in_any_case() {
+    let stranger = {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec!["web.internal".to_owned()]).unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        (vec![certificate.der().clone()], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
+    };
+    let rubbish = (vec![CertificateDer::from(vec![0x30, 0x03, 1, 2, 3])], stranger.1.clone_key());
+    let wrong_key = (identity("web.internal", |_| {}).0, stranger.1.clone_key());
+    let named = |name| identity(name, |_| {});
+    let dated = |from, to| {
+        identity("web.internal", |params| {
+            (params.not_before, params.not_after) =
+                (date_time_ymd(from, 1, 1), date_time_ymd(to, 1, 1));
+        })
+    };
+    let cases = [
+        ("good", named("web.internal"), None),
+        ("expired", dated(2000, 2001), Some(Cause::CertificateExpired)),
+        ("early", dated(4000, 4001), Some(Cause::CertificateNotYetValid)),
+        ("wrong name", named("other.internal"), Some(Cause::CertificateWrongName)),
+        ("self-signed", stranger, Some(Cause::CertificateUnknownIssuer)),
+        ("rubbish", rubbish, Some(Cause::CertificateBad)),
+        ("another's key", wrong_key, Some(Cause::CertificateBadSignature)),
+    ];
+    for (what, identity, cause) in cases {
+        for version in [&TLS12, &TLS13] {
+            let (versions, identity) =
+                (vec![version], (identity.0.clone(), identity.1.clone_key()));
+            let peer = Peer { versions, identity, ..Peer::default() };
+            let config = peer.config();
+            for (check, passed) in both(&Settings::default()) {
+                let found = probe(&check, &peer, &config, None, 1_000).0;
+                assert_eq!(found, passed, "{what}, unverified, {version:?}");
+            }
+            for (check, passed) in both(&verifying()) {
+                let (found, told, _) = probe(&check, &peer, &config, None, 1_000);
+                assert_eq!(found, cause.map_or(passed, l6rsp), "{what}, verified, {version:?}");
+                let version = if *version == TLS12 { "TLSv1.2" } else { "TLSv1.3" };
+                assert_eq!(told.terms.unwrap().0, version, "{what}");
+                assert_eq!(told.leaf.as_deref(), Some(&*peer.identity.0[0]), "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_address_is_verified_where_there_is_no_name() {
+    let check = tls(&verifying(), None, Inner::Handshake);
+    for (name, expected) in [("10.1.2.3", L6OK), ("10.1.2.4", l6rsp(Cause::CertificateWrongName))] {
+        let peer = Peer { identity: identity(name, |_| {}), ..Peer::default() };
+        let (found, _, server) = probe(&check, &peer, &peer.config(), None, 1_000);
+        assert_eq!((found, server.server_name()), (expected, None), "{name}");
+    }
+}
+
+#[test]
+fn name_and_protocols_are_told() {
+    let alpn = vec!["h2".to_owned(), "http/1.1".to_owned()];
+    let settings = Settings { alpn, ..Settings::default() };
+    let peer = Peer::default();
+    for (check, passed) in both(&settings) {
+        let (found, told, server) = probe(&check, &peer, &peer.config(), None, 1_000);
+        assert_eq!((found, told.alpn.as_deref()), (passed, Some("http/1.1")));
+        assert_eq!(server.server_name(), Some("web.internal"));
+    }
+    let settings = Settings { alpn: vec!["h2".to_owned()], ..Settings::default() };
+    let check = tls(&settings, None, Inner::Handshake);
+    assert_eq!(outcome_of(&check, &peer, 1_000), l6rsp(Cause::AlertNoApplicationProtocol));
+}
+
+#[test]
+fn who_demands_a_certificate_gets_ours_or_refuses() {
+    let ours = Settings {
+        client_cert: Some(AUTHORITY.file("client.pem")),
+        client_key: Some(AUTHORITY.file("client.key")),
+        ..Settings::default()
+    };
+    for version in [&TLS12, &TLS13] {
+        for tickets in [true, false] {
+            let versions = vec![version];
+            let peer = Peer { versions, demands: true, tickets, ..Peer::default() };
+            for (check, passed) in both(&ours) {
+                assert_eq!(outcome_of(&check, &peer, 100), passed, "{version:?} {tickets}");
+            }
+            for (check, _) in both(&Settings::default()) {
+                let expected = l6rsp(Cause::AlertCertificateRequired);
+                assert_eq!(outcome_of(&check, &peer, 100), expected, "{version:?} {tickets}");
+            }
+        }
+    }
+}
+
+#[test]
+fn silence_after_a_demand_is_a_pass_and_an_end_is_not() {
+    let check = tls(&Settings::default(), None, Inner::Handshake);
+    for (event, expected) in [
+        (Event::Expired, L6OK),
+        (Event::Closed, l6rsp(Cause::TlsClosed)),
+        (Event::ReceiveFailed(Errno::ECONNRESET), Outcome::errno(Code::L6Rsp, Errno::ECONNRESET)),
+    ] {
+        let config = Peer { demands: true, ..Peer::default() }.config();
+        let mut server = ServerConnection::new(config).unwrap();
+        let mut script = Script::new(&check, 1_000);
+        script.connect();
+        server.read_tls(&mut &script.sent[..]).unwrap();
+        server.process_new_packets().unwrap();
+        let mut flight = Vec::new();
+        server.write_tls(&mut flight).unwrap();
+        script.sent();
+        script.receive(&flight);
+        assert!(script.probe.is_secured() && script.outcome.is_none());
+        script.sent();
+        script.feed(event);
+        assert_eq!(script.outcome, Some(expected), "{event:?}");
+    }
+}
+
+/// A hello has gone out and `bytes` come back, in pieces, and then `end`.
+fn answered(bytes: &[u8], piece: usize, end: Event<'_>) -> Outcome {
+    let check = tls(&Settings::default(), None, https());
+    let mut script = Script::new(&check, piece);
+    script.connect();
+    script.sent();
+    script.receive(bytes);
+    if script.outcome.is_none() {
+        script.feed(end);
+    }
+    script.end().0
+}
+
+#[test]
+fn what_is_no_handshake_is_said_in_words() {
+    let alert = |alert| [0x15, 3, 3, 0, 2, 2, alert];
+    // A ServerHello by which TLS 1.1 was chosen.
+    let mut old = vec![0x16, 3, 2, 0, 42, 2, 0, 0, 38, 3, 2];
+    old.extend([7; 32]);
+    old.extend([0, 0xC0, 0x09, 0]);
+    for piece in [1, 1_000] {
+        let found = |bytes: &[u8]| answered(bytes, piece, Event::Expired);
+        assert_eq!(found(b"HTTP/1.1 400 Bad Request\r\n"), l6rsp(Cause::NotTls));
+        assert_eq!(found(b"SSH-2.0-OpenSSH_9.6\r\n"), l6rsp(Cause::NotTls));
+        assert_eq!(found(&alert(70)), l6rsp(Cause::AlertProtocolVersion));
+        assert_eq!(found(&alert(40)), l6rsp(Cause::AlertHandshakeFailure));
+        assert_eq!(found(&alert(112)), l6rsp(Cause::AlertUnrecognizedName));
+        assert_eq!(found(&alert(0)), l6rsp(Cause::TlsClosed));
+        assert_eq!(found(&alert(201)), l6rsp(Cause::AlertOther));
+        assert_eq!(found(&old), l6rsp(Cause::TlsTooOld));
+        assert_eq!(found(b"\x16\x03\x03\0\x04\x02\0\0\0"), l6rsp(Cause::TlsMalformed));
+        assert_eq!(found(b"\x17\x03\x03\0\x04\x02\0\0\0"), l6rsp(Cause::TlsMisbehaved));
+        assert_eq!(found(b"\x16\x03\x03\xff\xff"), Outcome::plain(Code::L6Tout));
+    }
+    let reset = Event::ReceiveFailed(Errno::ECONNRESET);
+    assert_eq!(answered(b"", 1, Event::Closed), l6rsp(Cause::TlsClosed));
+    assert_eq!(answered(b"\x16\x03", 1, reset), Outcome::errno(Code::L6Rsp, Errno::ECONNRESET));
+    assert_eq!(answered(b"\x16\x03", 1, Event::Expired), Outcome::plain(Code::L6Tout));
+    let fault = Event::ReceiveFailed(Errno::ENOBUFS);
+    assert_eq!(answered(b"", 1, fault), Outcome::errno(Code::SockErr, Errno::ENOBUFS));
+}
+
+#[test]
+fn before_the_connection_the_codes_are_those_of_a_connection() {
+    let check = tls(&Settings::default(), None, Inner::Handshake);
+    let refused = Errno::ECONNREFUSED;
+    for (event, expected) in [
+        (Event::ConnectFailed(refused), Outcome::errno(Code::L4Con, refused)),
+        (Event::Expired, Outcome::plain(Code::L4Tout)),
+    ] {
+        let mut script = Script::new(&check, 1);
+        script.feed(event);
+        assert_eq!(script.outcome, Some(expected));
+        assert!(script.end().1.terms.is_none());
+    }
+}
+
+#[test]
+fn endless_rubbish_is_cut_off() {
+    // Warnings, records that bring nothing, and a message that never ends.
+    let warning = [0x15, 3, 3, 0, 2, 1, 90];
+    let found = answered(&warning.repeat(100_000), 2_048, Event::Expired);
+    assert_eq!(found.code, Code::L6Rsp, "{found:?}");
+    let mut message = vec![0x16, 3, 3, 0x40, 0, 2, 0, 0xff, 0xff];
+    message.extend([0; 16_380]);
+    let mut piece = vec![0x16, 3, 3, 0x40, 0];
+    piece.extend([0; 16_384]);
+    message.extend(piece.repeat(40));
+    assert_eq!(answered(&message, 2_048, Event::Expired).code, Code::L6Rsp);
+    assert!(message.len() > TLS_HANDSHAKE_BYTES_MAX);
+}
+
+#[test]
+fn an_endless_answer_is_cut_off() {
+    let peer = Peer { tickets: false, answer: Vec::new(), ..Peer::default() };
+    let check = tls(&Settings::default(), None, https());
+    let mut server = ServerConnection::new(peer.config()).unwrap();
+    let mut script = Script::new(&check, 2_048);
+    script.connect();
+    script.run(&mut server, b"");
+    assert!(script.outcome.is_none() && script.probe.is_secured());
+    let mut sent = 0;
+    // Keys are changed again and again: records that bring nothing to the check inside.
+    while script.outcome.is_none() {
+        server.refresh_traffic_keys().unwrap();
+        let mut out = Vec::new();
+        while server.wants_write() {
+            server.write_tls(&mut out).unwrap();
+        }
+        sent += out.len();
+        assert!(sent <= TLS_BYTES_MAX + 2_048 && !out.is_empty());
+        script.receive(&out);
+        script.sent.clear();
+        script.sent();
+    }
+    assert_eq!(script.outcome.unwrap().code, Code::L7Rsp);
+    assert!(!script.probe.is_answered());
+}
+
+#[test]
+fn a_chain_may_be_large_but_not_huge() {
+    let check = tls(&Settings::default(), None, Inner::Handshake);
+    for (certificates, passes) in [(40, true), (400, false)] {
+        let mut identity = identity("web.internal", |_| {});
+        let filler = identity.0[0].clone();
+        identity.0.extend(std::iter::repeat_n(filler, certificates));
+        let peer = Peer { identity, versions: vec![&TLS12], ..Peer::default() };
+        let found = outcome_of(&check, &peer, 2_048);
+        assert_eq!(found.code == Code::L6Ok, passes, "{certificates}: {found:?}");
+    }
+}
+
+#[test]
+fn an_answer_may_end_without_a_farewell() {
+    let check = tls(&Settings::default(), None, https());
+    for (answer, expected) in [
+        (OK, L7OK),
+        (&b""[..], Outcome::cause(Code::L7Cut, Cause::Closed)),
+        (b"HTTP/1.1 200", Outcome::cause(Code::L7Cut, Cause::Closed)),
+        (b"rubbish", Outcome::cause(Code::L7Rsp, Cause::NotHttp)),
+    ] {
+        for farewell in [true, false] {
+            let mut server = ServerConnection::new(Peer::default().config()).unwrap();
+            let mut script = Script::new(&check, 100);
+            script.connect();
+            script.run(&mut server, answer);
+            if script.outcome.is_none() && farewell {
+                server.send_close_notify();
+                script.run(&mut server, b"");
+            }
+            if script.outcome.is_none() {
+                assert!(!farewell);
+                script.feed(Event::Closed);
+            }
+            assert_eq!(script.outcome, Some(expected), "{farewell}");
+        }
+    }
+}
+
+#[test]
+fn sessions_are_resumed_and_forgotten_by_targets_without_harm() {
+    let host = Some("web.internal");
+    for (version, inner) in [
+        (&TLS12, Inner::Handshake),
+        (&TLS12, https()),
+        // A mere handshake does not wait for the tickets that come after it.
+        (&TLS13, https()),
+    ] {
+        let check = tls(&verifying(), host, inner);
+        let peer = Peer { versions: vec![version], ..Peer::default() };
+        let config = peer.config();
+        let mut session = None;
+        for round in 0..4 {
+            let (found, told, server) = probe(&check, &peer, &config, session.take(), 1_000);
+            assert!(matches!(found.code, Code::L6Ok | Code::L7Ok), "{found:?}");
+            let resumed = server.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
+            assert_eq!(resumed, round > 0, "{version:?}");
+            assert_eq!(told.leaf.is_some(), round == 0);
+            session = told.session;
+            let bytes = session.as_ref().map_or(0, |session| session.bytes());
+            let chain = peer.identity.0[0].len();
+            assert!((chain + 256..chain + 1_024).contains(&bytes), "{bytes} with {chain}");
+        }
+        // Another server knows nothing of it.
+        let (found, told, _) = probe(&check, &peer, &peer.config(), session, 1_000);
+        assert!(matches!(found.code, Code::L6Ok | Code::L7Ok) && told.leaf.is_some());
+        let never = Settings { full_handshake_every: 1, ..verifying() };
+        let check = tls(&never, host, check.inner.clone());
+        assert!(probe(&check, &peer, &config, None, 1_000).1.session.is_none());
+    }
+}
+
+#[test]
+fn renegotiation_is_refused_and_the_answer_counts() {
+    // The library's server never asks for it, so the refusal is seen where it begins: with TLS 1.2
+    // a second hello of the server's is out of place.
+    let check = tls(&Settings::default(), None, https());
+    let peer = Peer { versions: vec![&TLS12], ..Peer::default() };
+    let mut server = ServerConnection::new(peer.config()).unwrap();
+    let mut script = Script::new(&check, 1_000);
+    script.connect();
+    script.run(&mut server, b"");
+    assert!(script.probe.is_secured());
+    script.receive(b"\x16\x03\x03\0\x04\0\0\0\0");
+    let found = script.outcome.unwrap();
+    assert_eq!(found, Outcome::cause(Code::L7Rsp, Cause::TlsUnreadable), "not encrypted");
+}
+
+#[test]
+fn settings_that_cannot_be_used_say_why() {
+    let file = |name| Some(AUTHORITY.file(name));
+    let garbage = AUTHORITY.file("garbage.pem");
+    std::fs::write(&garbage, "garbage").unwrap();
+    let garbage = Some(garbage);
+    let good = || Settings { client_cert: file("client.pem"), ..verifying() };
+    for (settings, expected) in [
+        (
+            Settings { ca_file: Some(Path::new("/none").into()), ..verifying() },
+            "tls.ca_file: cannot read /none",
+        ),
+        (Settings { ca_file: garbage.clone(), ..verifying() }, "tls.ca_file: "),
+        (good(), "tls.client_cert: is set without tls.client_key; set both"),
+        (Settings { client_key: garbage, ..good() }, "tls.client_key: "),
+        (
+            Settings { client_cert: file("ca.pem"), client_key: file("client.key"), ..verifying() },
+            "tls.client_key: ",
+        ),
+    ] {
+        let error = Client::new(&settings, None).unwrap_err().to_string();
+        assert!(error.starts_with(expected) && error.contains("; "), "{error}");
+    }
+}
+
+#[test]
+fn clients_are_equal_where_settings_and_files_are() {
+    let new = |settings: &Settings, host| Client::new(settings, host).unwrap();
+    let a = new(&verifying(), Some("a"));
+    assert_eq!(a, new(&verifying(), Some("a")));
+    assert_ne!(a, new(&verifying(), Some("b")));
+    assert_ne!(a, new(&Settings::default(), Some("a")));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ca.pem");
+    let other = Settings { ca_file: Some(path.clone()), ..verifying() };
+    std::fs::copy(AUTHORITY.file("ca.pem"), &path).unwrap();
+    let before = new(&other, None);
+    std::fs::copy(AUTHORITY.file("client.pem"), &path).unwrap();
+    assert_ne!(before, new(&other, None));
+    assert!(!format!("{before:?}").contains("PRIVATE"));
+    let leaf = Leaf::parse(AUTHORITY.issuer.der()).unwrap();
+    assert!(leaf.subject.contains("test authority"));
 }
