@@ -156,7 +156,7 @@ fn the_table_of_scripts_comes_true_on_the_real_kernel(on: Backend) {
 }
 
 fn is_timeout(code: Code) -> bool {
-    matches!(code, Code::L4Tout | Code::L7Tout)
+    matches!(code, Code::L4Tout | Code::L6Tout | Code::L7Tout)
 }
 
 fn a_half_handshake_is_not_seen_by_accept_and_a_full_one_is(on: Backend) {

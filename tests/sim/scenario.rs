@@ -71,7 +71,9 @@ pub(crate) fn draw(seed: u64) -> Scenario {
     let mut targets = Vec::new();
     for group in 0..groups {
         let rounds = duration.as_millis() / recipes[group].interval.as_millis() + 1;
-        let most = u64::try_from(12_000 / rounds).unwrap().clamp(1, 300);
+        // A handshake takes a millisecond of real time.
+        let probes = if asked[group].is_secure() { 400 } else { 12_000 };
+        let most = u64::try_from(probes / rounds).unwrap().clamp(1, 300);
         for _ in 0..=rng.below(most) {
             let index = u32::try_from(targets.len()).unwrap();
             targets.push(target(index, group, asked[group], recipes[group].timeout, &mut rng));

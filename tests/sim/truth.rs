@@ -147,8 +147,8 @@ impl Truth {
         let outcome = report.outcome;
         let overlooked = self.doubts.stalls && code == Code::L7Tout;
         let dropped = outcome.detail == Detail::Cause(Cause::PacketsDropped);
-        let timed_out =
-            matches!(code, Code::L4Tout | Code::L7Tout) || self.udp && code == Code::L4Ok;
+        let timed_out = matches!(code, Code::L4Tout | Code::L6Tout | Code::L7Tout)
+            || self.udp && code == Code::L4Ok;
         let gave_up = outcome.detail == Detail::Cause(Cause::NotRun);
         let excused = self.doubts.receives && outcome.class() == Class::LocalFault
             || self.doubts.drops && dropped && timed_out
@@ -176,7 +176,7 @@ impl Truth {
     /// stopped meanwhile. Then it is given back what it lost, and as much again for what it cannot
     /// know.
     fn in_time(&self, report: &Report, fate: Fate, stopped: Duration) -> Result<(), String> {
-        let timed_out = matches!(report.outcome.code, Code::L4Tout | Code::L7Tout)
+        let timed_out = matches!(report.outcome.code, Code::L4Tout | Code::L6Tout | Code::L7Tout)
             && report.outcome.detail == Detail::None
             || report.outcome.detail == Detail::Cause(Cause::Unanswered);
         if !timed_out && fate != Fate::Dropped {

@@ -38,7 +38,10 @@ impl Datagrams {
                 self.held.push(socket);
             }
             Behaviour::Accept(talk) => self.doors.push((socket, Arc::clone(talk))),
-            Behaviour::Unreachable(_) | Behaviour::Scheduled(_) | Behaviour::Random(_) => {
+            Behaviour::Converse(_)
+            | Behaviour::Unreachable(_)
+            | Behaviour::Scheduled(_)
+            | Behaviour::Random(_) => {
                 panic!("no real target does this: {behaviour:?}")
             }
         }

@@ -11,6 +11,7 @@ pub(crate) mod netns;
 pub(crate) mod scripts;
 pub(crate) mod sign;
 pub(crate) mod stage;
+pub(crate) mod tls;
 
 use nix::poll::{PollTimeout, poll};
 use ringcheck::time::monotonic;

@@ -5,11 +5,13 @@
 //! they want to wait: what must be in time is done within a quarter of it, what must not is never
 //! done.
 
+use super::tls::{FAILURE, OLDER, SERVER, Server, TOO_NEW, Who, canned, client};
 use nix::errno::Errno;
 use ringcheck::check::http::{self, Matcher};
-use ringcheck::check::{Check, udp};
+use ringcheck::check::{Check, tls, udp};
 use ringcheck::io::sim::{Behaviour, End, Starts, Step};
 use ringcheck::outcome::Code;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Which check is made.
@@ -26,6 +28,13 @@ pub(crate) enum Asked {
         /// What the answer must contain.
         expect: Option<&'static str>,
     },
+    /// A TLS handshake; whether the certificate must be right.
+    Tls {
+        /// It must.
+        verify: bool,
+    },
+    /// `GET /` over TLS; 200-399 match.
+    Https,
 }
 
 impl Asked {
@@ -35,8 +44,21 @@ impl Asked {
     pub(crate) const EMPTY: Self = Self::Udp { send: "", expect: None };
     /// One that must be.
     pub(crate) const PONG: Self = Self::Udp { send: "ping", expect: Some("pong") };
+    /// A handshake with anybody.
+    pub(crate) const TLS: Self = Self::Tls { verify: false };
+    /// A handshake with whom we know.
+    pub(crate) const VERIFIED: Self = Self::Tls { verify: true };
     /// All that is asked.
-    pub(crate) const ALL: [Self; 5] = [Self::Tcp, Self::Http, Self::OPEN, Self::EMPTY, Self::PONG];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Tcp,
+        Self::Http,
+        Self::OPEN,
+        Self::EMPTY,
+        Self::PONG,
+        Self::TLS,
+        Self::VERIFIED,
+        Self::Https,
+    ];
 
     /// The check.
     pub(crate) fn check(self) -> Check {
@@ -47,7 +69,20 @@ impl Asked {
                 send: send.as_bytes().into(),
                 expect: expect.map(|expect| expect.as_bytes().into()),
             }),
+            Self::Tls { verify } => {
+                let inner = tls::Inner::Handshake;
+                Check::Tls(Arc::new(tls::Check { client: client(verify), inner }))
+            }
+            Self::Https => {
+                let inner = tls::Inner::Http(http::Check::new("/", None, Matcher::default()));
+                Check::Tls(Arc::new(tls::Check { client: client(false), inner }))
+            }
         }
+    }
+
+    /// Whether it goes over TLS.
+    pub(crate) const fn is_secure(self) -> bool {
+        matches!(self, Self::Tls { .. } | Self::Https)
     }
 
     /// Whether it goes over UDP.
@@ -93,6 +128,24 @@ const fn udp(
     Script { name, asked, behaviour, code, status: 0 }
 }
 
+const fn tls(
+    name: &'static str,
+    asked: Asked,
+    behaviour: fn(Duration) -> Behaviour,
+    code: Code,
+) -> Script {
+    Script { name, asked, behaviour, code, status: 0 }
+}
+
+const fn https(
+    name: &'static str,
+    behaviour: fn(Duration) -> Behaviour,
+    code: Code,
+    status: u16,
+) -> Script {
+    Script { name, asked: Asked::Https, behaviour, code, status }
+}
+
 /// An answer as short as can be.
 const SHORT: &[u8] = b"HTTP/1.1 200 OK\r\n\r\n";
 /// An answer as a healthy target gives it.
@@ -120,6 +173,7 @@ pub(crate) const SCRIPTS: &[Script] = &[
     tcp("tcp: reset while connecting", |_| Behaviour::Unreachable(Errno::ECONNRESET), Code::L4Con),
     tcp("tcp: timed out by the kernel", |_| Behaviour::Unreachable(Errno::ETIMEDOUT), Code::L4Tout),
     tcp("tcp: our network is down", |_| Behaviour::Unreachable(Errno::ENETDOWN), Code::SockErr),
+    tcp("tcp: forbidden here", |_| Behaviour::Unreachable(Errno::EACCES), Code::SockErr),
     tcp("tcp: our own mistake", |_| Behaviour::Unreachable(Errno::EINVAL), Code::SockErr),
 
     http("http: 200", |_| Behaviour::healthy(OK), Code::L7Ok, 200),
@@ -138,6 +192,7 @@ pub(crate) const SCRIPTS: &[Script] = &[
     http("http: refuses", |_| Behaviour::Refuse, Code::L4Con, 0),
     http("http: silent", |_| Behaviour::Silent, Code::L4Tout, 0),
     http("http: host unreachable", |_| Behaviour::Unreachable(Errno::EHOSTUNREACH), Code::L4Con, 0),
+    http("http: forbidden here", |_| Behaviour::Unreachable(Errno::EACCES), Code::SockErr, 0),
     http("http: never answers", |_| Behaviour::stall(), Code::L7Tout, 0),
     http("http: half an answer", |_| Behaviour::garbage(&SHORT[..12]), Code::L7Tout, 0),
     http("http: too slow", |timeout| Behaviour::dribble(SHORT, timeout / 2), Code::L7Tout, 0),
@@ -179,8 +234,82 @@ pub(crate) const SCRIPTS: &[Script] = &[
     udp("udp: answers otherwise first", Asked::PONG, |_| datagrams(&["ping", "pong"]), Code::L7Rsp),
     udp("udp: answers with nothing", Asked::PONG, |_| datagrams(&[""]), Code::L7Rsp),
     udp("udp: nobody to answer", Asked::PONG, |_| Behaviour::Refuse, Code::L4Con),
+    udp("udp: forbidden here", Asked::PONG, |_| Behaviour::Unreachable(Errno::EACCES), Code::SockErr),
     udp("udp: network unreachable", Asked::PONG, |_| Behaviour::Unreachable(Errno::ENETUNREACH), Code::L4Con),
+
+    tls("tls: 1.3", Asked::TLS, |_| SERVER.behaviour(), Code::L6Ok),
+    tls("tls: 1.2", Asked::TLS, |_| OLDER.behaviour(), Code::L6Ok),
+    tls("tls: self-signed", Asked::TLS, |_| by(Who::SelfSigned), Code::L6Ok),
+    tls("tls: expired", Asked::TLS, |_| by(Who::Expired), Code::L6Ok),
+    tls("tls: another's certificate", Asked::TLS, |_| by(Who::Other), Code::L6Ok),
+    tls("tls: a long chain", Asked::TLS, |_| by(Who::LongChain), Code::L6Ok),
+    tls("tls: byte by byte", Asked::TLS, |timeout| SERVER.dripped(timeout).behaviour(), Code::L6Ok),
+    tls("tls: 1.2, byte by byte", Asked::TLS, |timeout| OLDER.dripped(timeout).behaviour(), Code::L6Ok),
+    tls("tls: verified", Asked::VERIFIED, |_| SERVER.behaviour(), Code::L6Ok),
+    tls("tls: verified, 1.2", Asked::VERIFIED, |_| OLDER.behaviour(), Code::L6Ok),
+    tls("tls: verified, self-signed", Asked::VERIFIED, |_| by(Who::SelfSigned), Code::L6Rsp),
+    tls("tls: verified, expired", Asked::VERIFIED, |_| by(Who::Expired), Code::L6Rsp),
+    tls("tls: verified, another's certificate", Asked::VERIFIED, |_| by(Who::Other), Code::L6Rsp),
+    tls("tls: a chain without end", Asked::TLS, |_| by(Who::EndlessChain), Code::L6Rsp),
+    tls("tls: demands a certificate", Asked::TLS, |_| Server { demands: true, ..SERVER }.behaviour(), Code::L6Rsp),
+    tls("tls: 1.2, demands a certificate", Asked::TLS, |_| Server { demands: true, ..OLDER }.behaviour(), Code::L6Rsp),
+    tls("tls: 1.1 at most", Asked::TLS, |_| canned(TOO_NEW, End::Close), Code::L6Rsp),
+    tls("tls: alert", Asked::TLS, |_| canned(FAILURE, End::Hold), Code::L6Rsp),
+    tls("tls: speaks HTTP", Asked::TLS, |_| canned(NOT_FOUND, End::Close), Code::L6Rsp),
+    tls("tls: speaks SMTP", Asked::TLS, |_| Behaviour::early_answer(BANNER, End::Hold), Code::L6Rsp),
+    tls("tls: closes at once", Asked::TLS, |_| talk(Starts::AtOnce, vec![], End::Close), Code::L6Rsp),
+    tls("tls: closes when asked", Asked::TLS, |_| canned(b"", End::Close), Code::L6Rsp),
+    tls("tls: closes in its flight", Asked::TLS, |_| SERVER.cut(End::Close), Code::L6Rsp),
+    tls("tls: 1.2, closes in its flight", Asked::TLS, |_| OLDER.cut(End::Close), Code::L6Rsp),
+    tls("tls: resets at once", Asked::TLS, |_| Behaviour::reset_at_once(), Code::L6Rsp),
+    tls("tls: resets when asked", Asked::TLS, |_| canned(b"", End::Reset), Code::L6Rsp),
+    tls("tls: resets in its flight", Asked::TLS, |_| SERVER.cut(End::Reset), Code::L6Rsp),
+    tls("tls: never answers", Asked::TLS, |_| canned(b"", End::Hold), Code::L6Tout),
+    tls("tls: stops in its flight", Asked::TLS, |_| SERVER.cut(End::Hold), Code::L6Tout),
+    tls("tls: half an alert", Asked::TLS, |_| canned(&FAILURE[..6], End::Hold), Code::L6Tout),
+    tls("tls: refuses", Asked::TLS, |_| Behaviour::Refuse, Code::L4Con),
+    tls("tls: host unreachable", Asked::TLS, |_| Behaviour::Unreachable(Errno::EHOSTUNREACH), Code::L4Con),
+    tls("tls: silent", Asked::TLS, |_| Behaviour::Silent, Code::L4Tout),
+    tls("tls: forbidden here", Asked::TLS, |_| Behaviour::Unreachable(Errno::EACCES), Code::SockErr),
+
+    https("https: 200", |_| SERVER.behaviour(), Code::L7Ok, 200),
+    https("https: 200 by 1.2", |_| OLDER.behaviour(), Code::L7Ok, 200),
+    https("https: self-signed", |_| by(Who::SelfSigned), Code::L7Ok, 200),
+    https("https: byte by byte", |timeout| SERVER.dripped(timeout).behaviour(), Code::L7Ok, 200),
+    https("https: no close_notify", |_| Server { notifies: false, ..SERVER }.behaviour(), Code::L7Ok, 200),
+    https("https: stays open", |_| Server { end: End::Hold, ..SERVER }.behaviour(), Code::L7Ok, 200),
+    https("https: 503", |_| answers(UNAVAILABLE), Code::L7Sts, 503),
+    https("https: 404 by HTTP/1.0", |_| answers(NOT_FOUND), Code::L7Sts, 404),
+    https("https: never answers", |_| stays(b""), Code::L7Tout, 0),
+    https("https: half an answer", |_| stays(&SHORT[..12]), Code::L7Tout, 0),
+    https("https: closes when asked", |_| answers(b""), Code::L7Cut, 0),
+    https("https: closes in its head", |_| answers(&OK[..40]), Code::L7Cut, 0),
+    https("https: ends in its head", |_| Server { notifies: false, answer: &OK[..40], ..SERVER }.behaviour(), Code::L7Cut, 0),
+    https("https: resets when asked", |_| Server { end: End::Reset, ..stays_open(b"") }.behaviour(), Code::L7Cut, 0),
+    https("https: rubbish", |_| answers(BANNER), Code::L7Rsp, 0),
+    https("https: speaks HTTP", |_| canned(NOT_FOUND, End::Close), Code::L6Rsp, 0),
+    https("https: closes in the handshake", |_| SERVER.cut(End::Close), Code::L6Rsp, 0),
+    https("https: stops in the handshake", |_| SERVER.cut(End::Hold), Code::L6Tout, 0),
+    https("https: refuses", |_| Behaviour::Refuse, Code::L4Con, 0),
+    https("https: silent", |_| Behaviour::Silent, Code::L4Tout, 0),
+    https("https: forbidden here", |_| Behaviour::Unreachable(Errno::EACCES), Code::SockErr, 0),
 ];
+
+fn by(who: Who) -> Behaviour {
+    Server { who, ..SERVER }.behaviour()
+}
+
+fn answers(answer: &'static [u8]) -> Behaviour {
+    Server { answer, ..SERVER }.behaviour()
+}
+
+const fn stays_open(answer: &'static [u8]) -> Server {
+    Server { answer, notifies: false, end: End::Hold, ..SERVER }
+}
+
+fn stays(answer: &'static [u8]) -> Behaviour {
+    stays_open(answer).behaviour()
+}
 
 /// Four kilobytes of headers.
 const LONG: [u8; 4_096] = {

@@ -3,7 +3,7 @@
 
 use super::datagrams::Datagrams;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use ringcheck::io::sim::{Behaviour, End, Starts, Step, Talk};
+use ringcheck::io::sim::{Behaviour, Converse, End, Starts, Step, Talk, Talker};
 use ringcheck::time::{Instant, monotonic};
 use socket2::{Domain, Protocol, SockAddr, SockFilter, Socket, Type};
 use std::io::{ErrorKind, Read, Write};
@@ -81,7 +81,12 @@ impl Stage {
                 }
                 Behaviour::Accept(talk) => {
                     socket.listen(4_096).unwrap();
-                    doors.push(Door { socket, talk: Arc::clone(talk) });
+                    doors.push(Door { socket, talk: Arc::clone(talk), converse: None });
+                }
+                Behaviour::Converse(converse) => {
+                    socket.listen(4_096).unwrap();
+                    let talk = Arc::new(Talk::silence());
+                    doors.push(Door { socket, talk, converse: Some(converse.clone()) });
                 }
                 Behaviour::Unreachable(_) | Behaviour::Scheduled(_) | Behaviour::Random(_) => {
                     panic!("no real target does this: {behaviour:?}")
@@ -132,12 +137,15 @@ pub(crate) fn bound(ipv6: bool) -> Socket {
 struct Door {
     socket: Socket,
     talk: Arc<Talk>,
+    converse: Option<Converse>,
 }
 
 /// One connection, and how far its talk has come.
 struct Actor {
     socket: Socket,
     talk: Arc<Talk>,
+    /// Who makes the talk as it goes, where it is not written.
+    talker: Option<Box<dyn Talker>>,
     /// The last bytes that were read.
     tail: Vec<u8>,
     step: usize,
@@ -162,7 +170,7 @@ impl Play {
                 while open[index]
                     && let Ok((socket, _)) = door.socket.accept()
                 {
-                    self.actors.push(Actor::enter(socket, Arc::clone(&door.talk)));
+                    self.actors.push(Actor::enter(socket, door));
                 }
             }
             let mut index = 0;
@@ -203,13 +211,18 @@ impl Play {
 }
 
 impl Actor {
-    fn enter(socket: Socket, talk: Arc<Talk>) -> Self {
+    fn enter(socket: Socket, door: &Door) -> Self {
         socket.set_nonblocking(true).unwrap();
-        let due = monotonic();
-        Self { socket, talk, tail: Vec::new(), step: 0, sent: 0, due, over: false, full: false }
+        let (talk, due) = (Arc::clone(&door.talk), monotonic());
+        let talker = door.converse.as_ref().map(Converse::begin);
+        let tail = Vec::new();
+        Self { socket, talk, talker, tail, step: 0, sent: 0, due, over: false, full: false }
     }
 
     fn is_asked(&self) -> bool {
+        if self.talker.is_some() {
+            return self.talk.is_left(self.step);
+        }
         self.talk.starts == Starts::AtOnce || self.tail.ends_with(b"\r\n\r\n")
     }
 
@@ -220,6 +233,10 @@ impl Actor {
             match self.socket.read(&mut bytes) {
                 Ok(0) => return false,
                 Ok(count) => {
+                    if let Some(talker) = &mut self.talker {
+                        let talk = self.talk.go_on(self.step, &mut **talker, &bytes[..count]);
+                        (self.talk, self.step) = (Arc::new(talk), 0);
+                    }
                     self.tail.extend_from_slice(&bytes[..count]);
                     self.tail.drain(..self.tail.len().saturating_sub(4));
                 }

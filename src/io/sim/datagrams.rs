@@ -43,6 +43,7 @@ impl Datagrams {
             Some(Behaviour::Refuse) => Answer::Error(Errno::ECONNREFUSED),
             Some(Behaviour::Unreachable(errno)) => Answer::Error(*errno),
             Some(Behaviour::Accept(talk)) => Answer::Talk(Arc::clone(talk)),
+            Some(Behaviour::Converse(_)) => panic!("a talker needs a connection"),
             Some(Behaviour::Scheduled(_) | Behaviour::Random(_)) => {
                 unreachable!("resolved by who asks")
             }

@@ -42,9 +42,9 @@ impl Line {
     }
 
     /// See [`Wire::send`].
-    pub(super) fn send(&mut self) -> Result<Option<Duration>, Errno> {
+    pub(super) fn send(&mut self, bytes: &[u8]) -> Result<Option<Duration>, Errno> {
         match self {
-            Self::Stream(wire) => wire.send(),
+            Self::Stream(wire) => wire.send(bytes),
             Self::Datagrams(datagrams) => datagrams.send(),
         }
     }

@@ -26,7 +26,7 @@ mod wire;
 pub use faults::{Fault, Faults, Window};
 pub use ledger::{Fate, Ledger, Seen, Start};
 pub use network::{Network, Peer};
-pub use peer::{Behaviour, End, Starts, Step, Talk};
+pub use peer::{Behaviour, Converse, End, Starts, Step, Talk, Talker};
 
 use super::{Buffer, Completion, Io, IoError, Kind, Op, Socket, Token};
 use crate::limits::SQ_ENTRIES;
@@ -279,7 +279,10 @@ impl Sim {
         if let Some(look) = &mut self.on_request {
             look(self.addresses[slot as usize], bytes);
         }
-        self.ledger.request(self.slots[slot as usize].peer);
+        let place = &mut self.slots[slot as usize];
+        place.request.clear();
+        place.request.extend_from_slice(bytes);
+        self.ledger.request(place.peer);
         self.queued.push(Queued::Send { slot, serial });
     }
 

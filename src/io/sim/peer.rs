@@ -20,6 +20,8 @@ pub enum Behaviour {
     /// The connection is accepted, and this follows. A datagram is answered by one for each
     /// [`Step::Send`], and there is no end.
     Accept(Arc<Talk>),
+    /// The connection is accepted, and what follows depends on what the checker says.
+    Converse(Converse),
     /// Each behaviour holds from its instant on; the first one also before. Not empty.
     Scheduled(Vec<(Instant, Self)>),
     /// One of these for each probe, by the seed. Not empty.
@@ -35,6 +37,73 @@ pub struct Talk {
     pub steps: Vec<Step>,
     /// What follows the last step.
     pub end: End,
+}
+
+/// One side of a conversation that cannot be written down beforehand, such as TLS. The world knows
+/// no protocol; who plays it does.
+pub trait Talker: Send {
+    /// Takes bytes that the checker has sent, cut anywhere. Says what is sent to that, behind what
+    /// is still on its way, and what follows: [`End::Hold`] hears on.
+    fn hear(&mut self, bytes: &[u8]) -> (Vec<Step>, End);
+}
+
+/// Who talks on a fresh connection.
+#[derive(Clone)]
+pub struct Converse(Arc<dyn Fn() -> Box<dyn Talker> + Send + Sync>);
+
+impl Converse {
+    /// `begin` is called for each connection.
+    #[must_use]
+    pub fn new(begin: impl Fn() -> Box<dyn Talker> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(begin))
+    }
+
+    /// The talker of a fresh connection.
+    #[must_use]
+    pub fn begin(&self) -> Box<dyn Talker> {
+        (self.0)()
+    }
+}
+
+impl std::fmt::Debug for Converse {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Converse")
+    }
+}
+
+impl PartialEq for Converse {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Converse {}
+
+impl Talk {
+    /// Nothing was said yet in a conversation.
+    #[must_use]
+    pub const fn silence() -> Self {
+        Self { starts: Starts::OnRequest, steps: Vec::new(), end: End::Hold }
+    }
+
+    /// The steps from `step` on, then what `talker` says to `bytes`; nothing once an end is in
+    /// sight.
+    #[must_use]
+    pub fn go_on(&self, step: usize, talker: &mut dyn Talker, bytes: &[u8]) -> Self {
+        let (mut steps, mut end) = (self.steps[step..].to_vec(), self.end);
+        if end == End::Hold {
+            let (more, then) = talker.hear(bytes);
+            steps.extend(more);
+            end = then;
+        }
+        Self { starts: self.starts, steps, end }
+    }
+
+    /// Whether something is left from `step` on.
+    #[must_use]
+    pub fn is_left(&self, step: usize) -> bool {
+        step < self.steps.len() || self.end != End::Hold
+    }
 }
 
 /// What the first step of a [`Talk`] waits for.
@@ -153,9 +222,11 @@ impl Behaviour {
     #[must_use]
     pub fn resolve(&self, at: Instant, rng: &mut Rng) -> (u16, &Self) {
         let (index, inner) = match self {
-            Self::Refuse | Self::Silent | Self::Unreachable(_) | Self::Accept(_) => {
-                return (0, self);
-            }
+            Self::Refuse
+            | Self::Silent
+            | Self::Unreachable(_)
+            | Self::Accept(_)
+            | Self::Converse(_) => return (0, self),
             Self::Scheduled(list) => {
                 let index = list.iter().rposition(|(from, _)| *from <= at).unwrap_or(0);
                 (index, list.get(index).map(|(_, inner)| inner))

@@ -68,6 +68,8 @@ pub(super) struct Slot {
     /// A probe of that peer runs: its connection neither failed nor was it given up.
     pub(super) running: bool,
     pub(super) line: Line,
+    /// What is being sent.
+    pub(super) request: Vec<u8>,
 }
 
 /// Which sentence of the contract was broken.

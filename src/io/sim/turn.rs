@@ -4,12 +4,13 @@ use super::datagrams::Datagrams;
 use super::event::What;
 use super::ledger::{Fate, Start};
 use super::line::Line;
-use super::peer::Behaviour;
+use super::peer::{Behaviour, Talk};
 use super::slot::{Fact, Flight, Stage};
 use super::{Queued, Sim};
 use crate::io::{Completion, Done, Kind, Token};
 use crate::time::Instant;
 use nix::errno::Errno;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long Linux tries to connect by itself (`tcp_syn_retries` = 6).
@@ -58,7 +59,7 @@ impl Sim {
                 self.due(slot, Kind::Connect, serial, Fact::Connected);
                 return;
             }
-            place.line.stream().open(None, Duration::ZERO);
+            place.line.stream().open(None, None, Duration::ZERO);
             let gives_up = What::Due(Kind::Connect, serial, Fact::Failed(Errno::ETIMEDOUT));
             self.events.push(self.now + KERNEL_TIMEOUT, slot, gives_up);
             return;
@@ -78,15 +79,22 @@ impl Sim {
             Behaviour::Silent => (KERNEL_TIMEOUT, Fact::Failed(Errno::ETIMEDOUT), None),
             Behaviour::Unreachable(errno) => (round_trip, Fact::Failed(*errno), None),
             Behaviour::Accept(talk) => (round_trip, Fact::Connected, Some(talk.clone())),
+            Behaviour::Converse(_) => {
+                (round_trip, Fact::Connected, Some(Arc::new(Talk::silence())))
+            }
             Behaviour::Scheduled(_) | Behaviour::Random(_) => unreachable!("resolved above"),
         };
-        place.line.stream().open(talk, round_trip);
+        let talker = match behaviour {
+            Behaviour::Converse(converse) => Some(converse.begin()),
+            _ => None,
+        };
+        place.line.stream().open(talk, talker, round_trip);
         self.events.push(self.now + after, slot, What::Due(Kind::Connect, serial, fact));
     }
 
     fn send(&mut self, slot: u32, serial: u32) {
         let place = &mut self.slots[slot as usize];
-        match place.line.send() {
+        match place.line.send(&place.request) {
             Ok(answer) => {
                 if let Some(after) = answer {
                     self.events.push(self.now + after, slot, What::Arrive(place.epoch));

@@ -3,7 +3,7 @@
 //! Errors follow Linux: bytes that came before a RST can still be read, the RST is told once (to a
 //! send or a receive, whichever is first), then a receive finds the end and a send finds `EPIPE`.
 
-use super::peer::{End, Starts, Step, Talk};
+use super::peer::{End, Starts, Step, Talk, Talker};
 use crate::limits::RECEIVE_BUFFER_BYTES;
 use crate::rng::Rng;
 use crate::time::nanos;
@@ -17,9 +17,13 @@ const QUEUE_BYTES: usize = 64 * 1_024;
 const GAP_MIN: Duration = Duration::from_micros(10);
 
 /// One connection; reused for the next one of its slot, so that its memory is kept.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Wire {
     talk: Option<Arc<Talk>>,
+    /// Who makes the talk as it goes, where it is not written.
+    talker: Option<Box<dyn Talker>>,
+    /// A piece of the talker's is on its way.
+    coming: bool,
     step: usize,
     offset: usize,
     begun: bool,
@@ -34,12 +38,23 @@ pub(super) struct Wire {
     pub(super) round_trip: Duration,
 }
 
+impl std::fmt::Debug for Wire {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Wire").field("talk", &self.talk).field("step", &self.step).finish()
+    }
+}
+
 impl Wire {
     /// Makes this a fresh connection.
-    pub(super) fn open(&mut self, talk: Option<Arc<Talk>>, round_trip: Duration) {
+    pub(super) fn open(
+        &mut self,
+        talk: Option<Arc<Talk>>,
+        talker: Option<Box<dyn Talker>>,
+        round_trip: Duration,
+    ) {
         let mut queue = std::mem::take(&mut self.queue);
         queue.clear();
-        *self = Self { talk, queue, round_trip, ..Self::default() };
+        *self = Self { talk, talker, queue, round_trip, ..Self::default() };
     }
 
     /// The handshake is done: how long until the first bytes come, if they come unasked, or until
@@ -57,7 +72,7 @@ impl Wire {
     }
 
     /// Sends the request: how long until the first bytes come, if it makes them come.
-    pub(super) fn send(&mut self) -> Result<Option<Duration>, Errno> {
+    pub(super) fn send(&mut self, bytes: &[u8]) -> Result<Option<Duration>, Errno> {
         if let Some(errno) = self.error.take() {
             return Err(errno);
         }
@@ -65,6 +80,13 @@ impl Wire {
             return Err(Errno::EPIPE);
         }
         let first = !std::mem::replace(&mut self.begun, true);
+        if let (Some(talk), Some(talker)) = (&self.talk, &mut self.talker) {
+            let talk = talk.go_on(self.step, &mut **talker, bytes);
+            let begins = !self.coming && !self.ended && talk.is_left(0);
+            (self.talk, self.step) = (Some(Arc::new(talk)), 0);
+            self.coming |= begins;
+            return Ok(begins.then_some(self.round_trip));
+        }
         Ok((first && self.talk.is_some()).then_some(self.round_trip))
     }
 
@@ -78,6 +100,7 @@ impl Wire {
         loop {
             match talk.steps.get(self.step) {
                 None => {
+                    self.coming = false;
                     self.end(talk.end);
                     return None;
                 }

@@ -1,0 +1,279 @@
+//! Targets that speak TLS, for the simulated network and for real sockets alike: talkers over the
+//! library's own server, and a few that only pretend.
+//!
+//! All keys are Ed25519, whose signatures have one length, so that a simulated run repeats itself
+//! although the library takes its random numbers from elsewhere.
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, PKCS_ED25519,
+    date_time_ymd,
+};
+use ringcheck::check::tls::{Client, Settings};
+use ringcheck::io::sim::{Behaviour, Converse, End, Step, Talker};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::version::{TLS12, TLS13};
+use rustls::{RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVersion};
+use std::io::{Read, Write};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+/// The name that targets are asked for where they are verified.
+const NAME: &str = "web.internal";
+/// Bytes of each flight that come one by one, where they do.
+const DRIPPED: usize = 32;
+
+/// Whose certificate a target shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// The right one.
+    Known,
+    /// One that vouches for itself.
+    SelfSigned,
+    /// The right one, a quarter of a century ago.
+    Expired,
+    /// Somebody else's.
+    Other,
+    /// The right one, with 40 KiB of others behind it.
+    LongChain,
+    /// The same with 100 KiB, which is more than a handshake may take.
+    EndlessChain,
+}
+
+/// What becomes of the first flight of a server.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Flight {
+    /// It is sent.
+    Whole,
+    /// So much time passes between its first bytes, and of each flight that follows.
+    Dripped(Duration),
+    /// Its first record is sent, and then this follows.
+    Cut(End),
+}
+
+/// A target that speaks TLS, and HTTP over it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Server {
+    pub who: Who,
+    pub version: &'static SupportedProtocolVersion,
+    /// Demands a certificate of the client.
+    pub demands: bool,
+    pub flight: Flight,
+    /// What a request is answered with.
+    pub answer: &'static [u8],
+    /// Whether `close_notify` follows that.
+    pub notifies: bool,
+    /// What follows that.
+    pub end: End,
+}
+
+/// Answers as most do, by TLS 1.3.
+pub(crate) const SERVER: Server = Server {
+    who: Who::Known,
+    version: &TLS13,
+    demands: false,
+    flight: Flight::Whole,
+    answer: super::scripts::OK,
+    notifies: true,
+    end: End::Close,
+};
+/// The same by TLS 1.2.
+pub(crate) const OLDER: Server = Server { version: &TLS12, ..SERVER };
+
+/// The authority, as a file too.
+struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    folder: tempfile::TempDir,
+}
+
+static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::CommonName, "test authority");
+    let issuer = CertifiedIssuer::self_signed(params, key()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("ca.pem"), issuer.pem()).unwrap();
+    Authority { issuer, folder }
+});
+
+/// A client that verifies, or one that does not. Made once, as a group's is.
+pub(crate) fn client(verify: bool) -> Arc<Client> {
+    static CLIENTS: LazyLock<[Arc<Client>; 2]> = LazyLock::new(|| {
+        [false, true].map(|verify| {
+            let settings = Settings {
+                verify,
+                ca_file: verify.then(|| AUTHORITY.folder.path().join("ca.pem")),
+                server_name: Some(NAME.to_owned()),
+                ..Settings::default()
+            };
+            Client::new(&settings, None).unwrap()
+        })
+    });
+    Arc::clone(&CLIENTS[usize::from(verify)])
+}
+
+fn key() -> KeyPair {
+    KeyPair::generate_for(&PKCS_ED25519).unwrap()
+}
+
+type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+fn identity(who: Who) -> Identity {
+    const ALL: [Who; 6] =
+        [Who::Known, Who::SelfSigned, Who::Expired, Who::Other, Who::LongChain, Who::EndlessChain];
+    static IDENTITIES: LazyLock<Vec<Identity>> = LazyLock::new(|| ALL.map(issue).into());
+    let place = ALL.iter().position(|&other| other == who).unwrap();
+    let (chain, key) = &IDENTITIES[place];
+    (chain.clone(), key.clone_key())
+}
+
+fn issue(who: Who) -> Identity {
+    let name = if who == Who::Other { "other.internal" } else { NAME };
+    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
+    if who == Who::Expired {
+        (params.not_before, params.not_after) =
+            (date_time_ymd(2000, 1, 1), date_time_ymd(2001, 1, 1));
+    }
+    let (key, authority) = (key(), &AUTHORITY.issuer);
+    let leaf = if who == Who::SelfSigned {
+        params.self_signed(&key).unwrap()
+    } else {
+        params.signed_by(&key, authority).unwrap()
+    };
+    let behind = match who {
+        Who::LongChain => 40 * 1_024 / authority.der().len(),
+        Who::EndlessChain => 100 * 1_024 / authority.der().len(),
+        Who::Known | Who::SelfSigned | Who::Expired | Who::Other => 0,
+    };
+    let mut chain = vec![leaf.der().clone()];
+    chain.resize(1 + behind, authority.der().clone());
+    (chain, PrivateKeyDer::try_from(key.serialize_der()).unwrap())
+}
+
+impl Server {
+    /// The target.
+    pub(crate) fn behaviour(self) -> Behaviour {
+        let config = self.config();
+        Behaviour::Converse(Converse::new(move || {
+            let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+            Box::new(Talking { server: self, connection, request: Vec::new(), flights: 0 })
+        }))
+    }
+
+    /// As it is, byte by byte as far as a quarter of `timeout` allows.
+    pub(crate) const fn dripped(self, timeout: Duration) -> Self {
+        let micros = timeout.as_micros() as u64 / 400;
+        Self { flight: Flight::Dripped(Duration::from_micros(micros)), ..self }
+    }
+
+    /// The target, whose first flight ends so after its first record.
+    pub(crate) fn cut(self, end: End) -> Behaviour {
+        Self { flight: Flight::Cut(end), ..self }.behaviour()
+    }
+
+    fn config(self) -> Arc<ServerConfig> {
+        static PROVIDER: LazyLock<Arc<CryptoProvider>> =
+            LazyLock::new(|| aws_lc_rs::default_provider().into());
+        let provider = Arc::clone(&PROVIDER);
+        let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(&[self.version])
+            .unwrap();
+        let config = if self.demands {
+            let mut roots = RootCertStore::empty();
+            roots.add(AUTHORITY.issuer.der().clone()).unwrap();
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
+            config.with_client_cert_verifier(verifier.build().unwrap())
+        } else {
+            config.with_no_client_auth()
+        };
+        let (chain, key) = identity(self.who);
+        let mut config = config.with_single_cert(chain, key).unwrap();
+        config.ticketer = aws_lc_rs::Ticketer::new().unwrap();
+        Arc::new(config)
+    }
+}
+
+/// One connection of a [`Server`].
+struct Talking {
+    server: Server,
+    connection: ServerConnection,
+    request: Vec<u8>,
+    /// How often something was sent.
+    flights: usize,
+}
+
+impl Talker for Talking {
+    fn hear(&mut self, mut bytes: &[u8]) -> (Vec<Step>, End) {
+        let mut end = End::Hold;
+        while !bytes.is_empty() && end == End::Hold {
+            let read = self.connection.read_tls(&mut bytes).unwrap();
+            // What is wrong is said by an alert, and then there is nothing more to say.
+            if read == 0 || self.connection.process_new_packets().is_err() {
+                end = End::Close;
+            }
+        }
+        // An error says that nothing more is there, or will be.
+        let _ = self.connection.reader().read_to_end(&mut self.request);
+        if self.request.ends_with(b"\r\n\r\n") {
+            assert!(self.request.starts_with(b"GET / HTTP/1.1\r\nHost: "), "{:?}", self.request);
+            self.request.clear();
+            self.connection.writer().write_all(self.server.answer).unwrap();
+            if self.server.notifies {
+                self.connection.send_close_notify();
+            }
+            end = self.server.end;
+        }
+        let mut flight = Vec::new();
+        while self.connection.wants_write() {
+            self.connection.write_tls(&mut flight).unwrap();
+        }
+        self.send(flight, end)
+    }
+}
+
+impl Talking {
+    fn send(&mut self, mut flight: Vec<u8>, end: End) -> (Vec<Step>, End) {
+        if flight.is_empty() {
+            return (Vec::new(), end);
+        }
+        self.flights += 1;
+        match self.server.flight {
+            Flight::Cut(end) if self.flights == 1 => {
+                // A record is its type, its version, its length and so many bytes.
+                let length = u16::from_be_bytes([flight[3], flight[4]]);
+                flight.truncate(5 + usize::from(length));
+                (vec![Step::Send(flight.into())], end)
+            }
+            Flight::Dripped(gap) => {
+                let rest = flight.split_off(flight.len().min(DRIPPED));
+                let rest = (!rest.is_empty()).then(|| Step::Send(rest.into()));
+                let dripped = [Step::Drip(flight.into(), gap)];
+                (dripped.into_iter().chain(rest).collect(), end)
+            }
+            Flight::Whole | Flight::Cut(_) => (vec![Step::Send(flight.into())], end),
+        }
+    }
+}
+
+/// Says this to whatever it is told first, and then nothing.
+struct Canned(Option<(&'static [u8], End)>);
+
+impl Talker for Canned {
+    fn hear(&mut self, _: &[u8]) -> (Vec<Step>, End) {
+        let Some((bytes, end)) = self.0.take() else { return (Vec::new(), End::Hold) };
+        let steps = if bytes.is_empty() { Vec::new() } else { vec![Step::Send(bytes.into())] };
+        (steps, end)
+    }
+}
+
+/// A target that answers the first bytes with these, whatever they are.
+pub(crate) fn canned(bytes: &'static [u8], end: End) -> Behaviour {
+    Behaviour::Converse(Converse::new(move || Box::new(Canned(Some((bytes, end))))))
+}
+
+/// The alert of one that speaks TLS 1.1 at most.
+pub(crate) const TOO_NEW: &[u8] = b"\x15\x03\x01\x00\x02\x02\x46";
+/// The alert of one that has no cipher in common.
+pub(crate) const FAILURE: &[u8] = b"\x15\x03\x03\x00\x02\x02\x28";
