@@ -9,6 +9,7 @@
 #[path = "sim/run.rs"]
 mod run;
 #[path = "sim/scenario.rs"]
+#[allow(dead_code, reason = "what draws whole runs is for another test")]
 mod scenario;
 mod support;
 #[path = "sim/truth.rs"]
@@ -123,9 +124,9 @@ fn each_cell_comes_true_on_the_real_kernel(on: Backend) {
         let mut addresses = stage.addresses.iter().copied();
         let shots: Vec<SocketAddr> = cells
             .iter()
-            .map(|(_, script)| match is_forbidden(script) {
-                true => (FORBIDDEN, 9).into(),
-                false => addresses.next().unwrap(),
+            .map(|(_, script)| {
+                let forbidden = is_forbidden(script).then_some((FORBIDDEN, 9).into());
+                forbidden.unwrap_or_else(|| addresses.next().unwrap())
             })
             .collect();
         let recipes: Vec<Recipe> =
