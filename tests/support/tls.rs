@@ -163,9 +163,8 @@ impl Server {
     }
 
     /// As it is, byte by byte as far as a quarter of `timeout` allows.
-    pub(crate) const fn dripped(self, timeout: Duration) -> Self {
-        let micros = timeout.as_micros() as u64 / 400;
-        Self { flight: Flight::Dripped(Duration::from_micros(micros)), ..self }
+    pub(crate) fn dripped(self, timeout: Duration) -> Self {
+        Self { flight: Flight::Dripped(timeout / 400), ..self }
     }
 
     /// The target, whose first flight ends so after its first record.

@@ -84,9 +84,10 @@ impl Sim {
             }
             Behaviour::Scheduled(_) | Behaviour::Random(_) => unreachable!("resolved above"),
         };
-        let talker = match behaviour {
-            Behaviour::Converse(converse) => Some(converse.begin()),
-            _ => None,
+        let talker = if let Behaviour::Converse(converse) = behaviour {
+            Some(converse.begin())
+        } else {
+            None
         };
         place.line.stream().open(talk, talker, round_trip);
         self.events.push(self.now + after, slot, What::Due(Kind::Connect, serial, fact));
