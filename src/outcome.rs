@@ -5,8 +5,11 @@
 //! sentence, AWS's reason and Alibaba's reason code; API, log, metrics and shell all print from it.
 //! A local fault is the checker's own failure and never counts against a target.
 
+mod cause;
 mod fault;
 
+pub use cause::Cause;
+use cause::CAUSES;
 pub use fault::{FAULTS, Fault, FaultCounts};
 
 use nix::errno::Errno;
@@ -79,12 +82,15 @@ impl AwsReason {
         }
     }
 
-    /// The description as AWS words it; `status` is the HTTP status that did not match.
+    /// The description as AWS words it; `status` is the HTTP status that did not match, 0 where it
+    /// was not that.
     #[must_use]
     pub fn description(self, status: u16) -> Cow<'static, str> {
         Cow::Borrowed(match self {
             Self::Timeout => "Request timed out",
             Self::FailedHealthChecks => "Health checks failed",
+            // A check that asks for no HTTP status says in its detail what did not match.
+            Self::ResponseCodeMismatch if status == 0 => "Health checks failed",
             Self::ResponseCodeMismatch => {
                 return Cow::Owned(format!("Health checks failed with these codes: [{status}]"));
             }
@@ -172,199 +178,6 @@ impl Code {
         TABLE.iter().find(|row| row.name.eq_ignore_ascii_case(name)).map(|row| row.code)
     }
 }
-
-/// A cause that is not an errno; the discriminant fits nine bits together with the errnos.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u16)]
-pub enum Cause {
-    /// The bytes do not begin like a response.
-    NotHttp = 256,
-    /// The status line is broken, or the status is outside 100-599.
-    BadStatusLine,
-    /// A header line without colon or name, or with a byte that no header may hold.
-    BadHeader,
-    /// A NUL byte.
-    NulByte,
-    /// More than 16 KiB of response heads.
-    HeadTooLong,
-    /// The status is not among those that match.
-    StatusNotMatched,
-    /// End of stream before a complete response.
-    Closed,
-    /// No free slot for `unhealthy_threshold` intervals.
-    NoFreeSlot,
-    /// No answer in time, but this host dropped packets by itself meanwhile.
-    PacketsDropped,
-    /// Connected and given up by the target, which had to wait for a checker that was not run.
-    NotRun,
-    /// What came first is no record of TLS.
-    NotTls,
-    /// End of stream before the handshake was done.
-    TlsClosed,
-    /// The version that the target chose is below 1.2.
-    TlsTooOld,
-    /// Client and target have no way to agree.
-    TlsNothingInCommon,
-    /// Bytes that no message of TLS has.
-    TlsMalformed,
-    /// A message that may not come, or not here.
-    TlsMisbehaved,
-    /// A record that was changed on its way, or made with another key.
-    TlsUnreadable,
-    /// More bytes than a handshake may take.
-    TlsTooMuch,
-    /// More bytes than all of a probe may take.
-    TlsEndless,
-    /// Whatever else the library can say.
-    TlsOther,
-    /// The certificate is no longer valid.
-    CertificateExpired,
-    /// The certificate is valid later.
-    CertificateNotYetValid,
-    /// Nobody who is trusted vouches for the certificate.
-    CertificateUnknownIssuer,
-    /// The certificate is for other names.
-    CertificateWrongName,
-    /// The certificate is for something else than servers.
-    CertificateWrongPurpose,
-    /// The certificate, or the handshake, was signed with another key.
-    CertificateBadSignature,
-    /// The certificate cannot be read, or has what nobody understands.
-    CertificateBad,
-    /// Whatever else is wrong with the certificate.
-    CertificateOther,
-    /// The target sent this alert of TLS.
-    AlertUnexpectedMessage,
-    /// The target sent this alert of TLS.
-    AlertBadRecordMac,
-    /// The target sent this alert of TLS.
-    AlertRecordOverflow,
-    /// The target sent this alert of TLS.
-    AlertHandshakeFailure,
-    /// The target sent this alert of TLS.
-    AlertBadCertificate,
-    /// The target sent this alert of TLS.
-    AlertUnsupportedCertificate,
-    /// The target sent this alert of TLS.
-    AlertCertificateRevoked,
-    /// The target sent this alert of TLS.
-    AlertCertificateExpired,
-    /// The target sent this alert of TLS.
-    AlertCertificateUnknown,
-    /// The target sent this alert of TLS.
-    AlertIllegalParameter,
-    /// The target sent this alert of TLS.
-    AlertUnknownCa,
-    /// The target sent this alert of TLS.
-    AlertAccessDenied,
-    /// The target sent this alert of TLS.
-    AlertDecodeError,
-    /// The target sent this alert of TLS.
-    AlertDecryptError,
-    /// The target sent this alert of TLS.
-    AlertProtocolVersion,
-    /// The target sent this alert of TLS.
-    AlertInsufficientSecurity,
-    /// The target sent this alert of TLS.
-    AlertInternalError,
-    /// The target sent this alert of TLS.
-    AlertInappropriateFallback,
-    /// The target sent this alert of TLS.
-    AlertUserCanceled,
-    /// The target sent this alert of TLS.
-    AlertNoRenegotiation,
-    /// The target sent this alert of TLS.
-    AlertMissingExtension,
-    /// The target sent this alert of TLS.
-    AlertUnsupportedExtension,
-    /// The target sent this alert of TLS.
-    AlertUnrecognizedName,
-    /// The target sent this alert of TLS.
-    AlertBadStatusResponse,
-    /// The target sent this alert of TLS.
-    AlertUnknownPskIdentity,
-    /// The target sent this alert of TLS.
-    AlertCertificateRequired,
-    /// The target sent this alert of TLS.
-    AlertNoApplicationProtocol,
-    /// The target sent this alert of TLS.
-    AlertOther,
-    /// The body is over, or larger than what is looked at, and what was looked for is not in it.
-    BodyNotMatched,
-    /// The body should come in chunks, and does not.
-    BadChunk,
-    /// A datagram came back, without what it must contain.
-    AnswerNotMatched,
-    /// Nothing came back, and nothing had to.
-    Unanswered,
-    /// The datagram had not left by the end of the timeout.
-    NotSent,
-}
-
-/// Every [`Cause`], in the order of its discriminants, with its sentence.
-const CAUSES: &[(Cause, &str)] = &[
-    (Cause::NotHttp, "not an HTTP response"),
-    (Cause::BadStatusLine, "malformed status line"),
-    (Cause::BadHeader, "malformed header line"),
-    (Cause::NulByte, "NUL byte in the response head"),
-    (Cause::HeadTooLong, "response head over 16 KiB"),
-    (Cause::StatusNotMatched, "status does not match"),
-    (Cause::Closed, "closed before a complete response"),
-    (Cause::NoFreeSlot, "no free probe slot in time"),
-    (Cause::PacketsDropped, "no answer in time, but this host dropped packets itself meanwhile"),
-    (Cause::NotRun, "given up by the target, but the checker was not run meanwhile"),
-    (Cause::NotTls, "not TLS: the target answered in plain text"),
-    (Cause::TlsClosed, "closed in the TLS handshake"),
-    (Cause::TlsTooOld, "the target speaks no TLS from 1.2 on"),
-    (Cause::TlsNothingInCommon, "no cipher or key exchange in common"),
-    (Cause::TlsMalformed, "malformed TLS message"),
-    (Cause::TlsMisbehaved, "the target broke the rules of TLS"),
-    (Cause::TlsUnreadable, "a TLS record that does not decrypt"),
-    (Cause::TlsTooMuch, "more than 128 KiB in the TLS handshake"),
-    (Cause::TlsEndless, "more than 512 KiB over TLS"),
-    (Cause::TlsOther, "TLS failed"),
-    (Cause::CertificateExpired, "certificate expired"),
-    (Cause::CertificateNotYetValid, "certificate not valid yet"),
-    (Cause::CertificateUnknownIssuer, "certificate of an unknown issuer"),
-    (Cause::CertificateWrongName, "certificate is not for this name"),
-    (Cause::CertificateWrongPurpose, "certificate is not for servers"),
-    (Cause::CertificateBadSignature, "certificate with a wrong signature"),
-    (Cause::CertificateBad, "malformed certificate"),
-    (Cause::CertificateOther, "certificate refused"),
-    (Cause::AlertUnexpectedMessage, "alert: unexpected message"),
-    (Cause::AlertBadRecordMac, "alert: bad record MAC"),
-    (Cause::AlertRecordOverflow, "alert: record overflow"),
-    (Cause::AlertHandshakeFailure, "alert: handshake failure"),
-    (Cause::AlertBadCertificate, "alert: bad certificate"),
-    (Cause::AlertUnsupportedCertificate, "alert: unsupported certificate"),
-    (Cause::AlertCertificateRevoked, "alert: certificate revoked"),
-    (Cause::AlertCertificateExpired, "alert: certificate expired"),
-    (Cause::AlertCertificateUnknown, "alert: certificate unknown"),
-    (Cause::AlertIllegalParameter, "alert: illegal parameter"),
-    (Cause::AlertUnknownCa, "alert: unknown CA"),
-    (Cause::AlertAccessDenied, "alert: access denied"),
-    (Cause::AlertDecodeError, "alert: decode error"),
-    (Cause::AlertDecryptError, "alert: decrypt error"),
-    (Cause::AlertProtocolVersion, "alert: protocol version"),
-    (Cause::AlertInsufficientSecurity, "alert: insufficient security"),
-    (Cause::AlertInternalError, "alert: internal error"),
-    (Cause::AlertInappropriateFallback, "alert: inappropriate fallback"),
-    (Cause::AlertUserCanceled, "alert: user canceled"),
-    (Cause::AlertNoRenegotiation, "alert: no renegotiation"),
-    (Cause::AlertMissingExtension, "alert: missing extension"),
-    (Cause::AlertUnsupportedExtension, "alert: unsupported extension"),
-    (Cause::AlertUnrecognizedName, "alert: unrecognized name"),
-    (Cause::AlertBadStatusResponse, "alert: bad certificate status response"),
-    (Cause::AlertUnknownPskIdentity, "alert: unknown PSK identity"),
-    (Cause::AlertCertificateRequired, "alert: certificate required"),
-    (Cause::AlertNoApplicationProtocol, "alert: no application protocol"),
-    (Cause::AlertOther, "alert: of a kind that is not known"),
-    (Cause::BodyNotMatched, "body does not match"),
-    (Cause::BadChunk, "malformed chunk in the body"),
-    (Cause::AnswerNotMatched, "answer does not match"),
-    (Cause::Unanswered, "no answer, and no ICMP error"),
-    (Cause::NotSent, "the datagram did not leave this host in time"),
-];
 
 /// What is known beyond the code: an errno, a cause, or nothing. Nine bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -487,6 +300,17 @@ mod tests {
             assert_eq!(row.alibaba.is_some(), row.class == Fail, "{}", row.name);
             assert_eq!(row.aws.is_none(), row.class == Pass, "{}", row.name);
         }
+    }
+
+    #[test]
+    fn each_status_of_grpc_is_said_by_number_and_name() {
+        let text = |status| Detail::Cause(Cause::of_grpc_status(status)).text();
+        for status in 1..=16 {
+            let words = text(status);
+            assert!(words.starts_with(&format!("gRPC status {status} ")), "{words}");
+        }
+        assert_eq!(text(12), "gRPC status 12 unimplemented");
+        assert_eq!((text(17), text(u32::MAX)), (text(0), "a gRPC status above 16".to_owned()));
     }
 
     #[test]

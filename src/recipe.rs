@@ -35,6 +35,20 @@ pub enum ProxyProtocol {
     V2,
 }
 
+impl ProxyProtocol {
+    /// The header (haproxy's proxy-protocol.txt, 2.1 and 2.2). It says that the connection is the
+    /// checker's own: LOCAL in version 2, UNKNOWN in version 1, which each receiver must take, and
+    /// for which it uses the connection's real addresses. To name them ourselves would cost a
+    /// system call per probe, because the kernel chooses the source port as it connects.
+    #[must_use]
+    pub const fn header(self) -> &'static [u8] {
+        match self {
+            Self::V1 => b"PROXY UNKNOWN\r\n",
+            Self::V2 => b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0",
+        }
+    }
+}
+
 /// A connection that is kept for its target's next probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Reuse {

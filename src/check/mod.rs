@@ -4,6 +4,7 @@
 //! up. A [`Probe`] is one run of it. Nothing here reads a clock or opens a socket: the worker feeds
 //! events and carries out actions, so a test is a script of events.
 
+pub mod grpc;
 pub mod head;
 pub mod http;
 pub mod matcher;
