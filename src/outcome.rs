@@ -8,8 +8,8 @@
 mod cause;
 mod fault;
 
-pub use cause::Cause;
 use cause::CAUSES;
+pub use cause::Cause;
 pub use fault::{FAULTS, Fault, FaultCounts};
 
 use nix::errno::Errno;

@@ -26,6 +26,8 @@ pub enum Check {
     Udp(udp::Check),
     /// A request, and a response whose status matches.
     Http(http::Check),
+    /// The health service's word.
+    Grpc(grpc::Check),
     /// A TLS handshake, and what is asked over it.
     Tls(Arc<tls::Check>),
 }
@@ -77,6 +79,8 @@ pub enum Probe {
     Udp(udp::Probe),
     /// A run of [`Check::Http`].
     Http(http::Probe),
+    /// A run of [`Check::Grpc`].
+    Grpc(grpc::Probe),
     /// A run of [`Check::Tls`].
     Tls(Box<tls::Probe>),
 }
@@ -86,7 +90,7 @@ impl Check {
     #[must_use]
     pub const fn speaks_first(&self) -> bool {
         match self {
-            Self::Tcp | Self::Udp(_) | Self::Http(_) | Self::Tls(_) => true,
+            Self::Tcp | Self::Udp(_) | Self::Http(_) | Self::Grpc(_) | Self::Tls(_) => true,
         }
     }
 }
@@ -99,6 +103,7 @@ impl Probe {
             (Check::Udp(_), _) => *self = Self::Udp(udp::Probe::default()),
             (Check::Http(_), Self::Http(probe)) => probe.restart(),
             (Check::Http(_), _) => *self = Self::Http(http::Probe::default()),
+            (Check::Grpc(_), _) => *self = Self::Grpc(grpc::Probe::default()),
             (Check::Tls(_), Self::Tls(probe)) => probe.restart(),
             (Check::Tls(_), _) => *self = Self::Tls(Box::default()),
         }
@@ -112,7 +117,8 @@ impl Probe {
             (_, Check::Udp(check)) => out.extend_from_slice(&check.send),
             (_, Check::Http(check)) => check.render(address, out),
             (Self::Tls(probe), Check::Tls(check)) => probe.output(check, address, out),
-            (Self::Tcp | Self::Udp(_) | Self::Http(_), Check::Tls(_)) => {
+            (Self::Grpc(probe), Check::Grpc(check)) => probe.output(check, address, out),
+            (Self::Tcp | Self::Udp(_) | Self::Http(_) | Self::Grpc(_) | Self::Tls(_), _) => {
                 debug_assert!(false, "a probe is of its check's sort");
             }
         }
@@ -124,7 +130,8 @@ impl Probe {
             (Self::Http(probe), Check::Http(check)) => probe.handle(check, event),
             (Self::Udp(probe), Check::Udp(check)) => probe.handle(check, event),
             (Self::Tls(probe), Check::Tls(check)) => probe.handle(check, event),
-            (Self::Tcp | Self::Udp(_) | Self::Http(_) | Self::Tls(_), _) => tcp::handle(event),
+            (Self::Grpc(probe), Check::Grpc(_)) => probe.handle(event),
+            (Self::Tcp | Self::Udp(_) | Self::Http(_) | Self::Grpc(_) | Self::Tls(_), _) => tcp::handle(event),
         }
     }
 }

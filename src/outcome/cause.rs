@@ -126,6 +126,8 @@ pub enum Cause {
     Unanswered,
     /// The datagram had not left by the end of the timeout.
     NotSent,
+    /// The target did not choose HTTP/2 by ALPN.
+    NotH2,
     /// What came first is no frame of HTTP/2.
     NotHttp2,
     /// Frames that break the rules of HTTP/2, or too many of them.
@@ -270,6 +272,7 @@ pub(super) const CAUSES: &[(Cause, &str)] = &[
     (Cause::AnswerNotMatched, "answer does not match"),
     (Cause::Unanswered, "no answer, and no ICMP error"),
     (Cause::NotSent, "the datagram did not leave this host in time"),
+    (Cause::NotH2, "the target did not choose h2 by ALPN"),
     (Cause::NotHttp2, "not HTTP/2"),
     (Cause::BadHttp2, "malformed HTTP/2"),
     (Cause::NotGrpc, "not a gRPC response"),

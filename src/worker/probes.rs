@@ -50,6 +50,7 @@ impl<I: Io> Worker<I> {
             connect_us: None,
             tls_us: None,
             first_byte_us: None,
+            introduced: false,
             recipe,
         });
         let token = slot.submit(index, Kind::Connect);
@@ -92,6 +93,9 @@ impl<I: Io> Worker<I> {
                 if !is_datagram(&run.recipe) {
                     run.connect_us = Some(elapsed_us);
                 }
+                if is_introduced_only(&run.recipe) {
+                    return self.send(index);
+                }
                 Event::Connected
             }
             (Done::Sent, _) => Event::Sent,
@@ -133,8 +137,13 @@ impl<I: Io> Worker<I> {
 
     fn send(&mut self, index: u32) {
         let slot = &mut self.slots[index];
-        let State::Running(run) = &slot.state else { return };
+        let State::Running(run) = &mut slot.state else { return };
         self.request.clear();
+        if let Some(proxy_protocol) = run.recipe.proxy_protocol
+            && !std::mem::replace(&mut run.introduced, true)
+        {
+            self.request.extend_from_slice(proxy_protocol.header());
+        }
         let address = run.recipe.endpoint(self.shard.endpoint(run.target)).socket_addr();
         slot.probe.output(&run.recipe.check, address, &mut self.request);
         let token = slot.submit(index, Kind::Send);
@@ -297,7 +306,13 @@ const fn closes(recipe: &Recipe) -> Close {
 
 /// Whether its probes need no socket.
 pub(super) fn is_raw(recipe: &Recipe) -> bool {
-    recipe.handshake == Handshake::Raw && recipe.check == Check::Tcp
+    let is_tcp = recipe.check == Check::Tcp;
+    is_tcp && recipe.handshake == Handshake::Raw && recipe.proxy_protocol.is_none()
+}
+
+/// Whether a PROXY header is all that its probes say, so that they pass once it was sent.
+fn is_introduced_only(recipe: &Recipe) -> bool {
+    recipe.check == Check::Tcp && recipe.proxy_protocol.is_some()
 }
 
 fn elapsed_us(from: Instant, to: Instant) -> u32 {

@@ -39,6 +39,8 @@ pub(super) struct Run {
     pub(super) tls_us: Option<u32>,
     /// Microseconds from the start to the first byte of the response.
     pub(super) first_byte_us: Option<u32>,
+    /// What goes first on a connection was sent.
+    pub(super) introduced: bool,
     /// The recipe that it follows, whatever a reload brings meanwhile.
     pub(super) recipe: Rc<Recipe>,
 }

@@ -97,6 +97,12 @@ impl Call {
         self.pipe.has_output()
     }
 
+    /// How much is to be sent.
+    #[cfg(test)]
+    pub(super) fn output_len(&self) -> usize {
+        self.pipe.output_len()
+    }
+
     /// Moves what is to be sent to `out`.
     pub(super) fn take_output(&mut self, out: &mut Vec<u8>) {
         self.pipe.take_output(out);

@@ -35,6 +35,12 @@ impl Pipe {
         !self.0.borrow().outgoing.is_empty()
     }
 
+    /// How much is to be sent.
+    #[cfg(test)]
+    pub(super) fn output_len(&self) -> usize {
+        self.0.borrow().outgoing.len()
+    }
+
     /// Moves what is to be sent to `out`.
     pub(super) fn take_output(&self, out: &mut Vec<u8>) {
         out.append(&mut self.0.borrow_mut().outgoing);

@@ -26,7 +26,7 @@ pub use probe::{Probe, Told};
 pub use rustls::NamedGroup;
 pub use settings::{Error, Settings};
 
-use super::http;
+use super::{grpc, http};
 use std::sync::Arc;
 
 /// A check over TLS.
@@ -45,6 +45,8 @@ pub enum Inner {
     Handshake,
     /// HTTPS.
     Http(http::Check),
+    /// gRPC's health service; passes only where the target chose `h2` by ALPN.
+    Grpc(grpc::Check),
 }
 
 #[cfg(test)]

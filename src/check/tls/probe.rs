@@ -14,7 +14,7 @@
 //! because a refusal would have come by then. With TLS 1.2 the target's last message comes after
 //! its judgement, and who asked for no certificate has nothing to judge.
 
-use super::super::{Action, Event, connect_failed, http};
+use super::super::{Action, Event, connect_failed, grpc, http};
 use super::failure::{gave_up, handshake_failed};
 use super::notes::{Notes, Session};
 use super::records::Records;
@@ -68,6 +68,7 @@ enum InnerProbe {
     #[default]
     None,
     Http(http::Probe),
+    Grpc(grpc::Probe),
 }
 
 impl InnerProbe {
@@ -75,20 +76,28 @@ impl InnerProbe {
         match inner {
             Inner::Handshake => Self::None,
             Inner::Http(_) => Self::Http(http::Probe::default()),
+            Inner::Grpc(_) => Self::Grpc(grpc::Probe::default()),
         }
     }
 
     fn handle(&mut self, inner: &Inner, event: Event<'_>) -> Action {
         match (self, inner) {
             (Self::Http(probe), Inner::Http(check)) => probe.handle(check, event),
-            (Self::None | Self::Http(_), _) => Action::Finish(Outcome::plain(Code::L6Ok)),
+            (Self::Grpc(probe), Inner::Grpc(_)) => probe.handle(event),
+            (Self::None | Self::Http(_) | Self::Grpc(_), _) => {
+                Action::Finish(Outcome::plain(Code::L6Ok))
+            }
         }
     }
 
     fn output(&mut self, inner: &Inner, address: SocketAddr, out: &mut Vec<u8>) {
-        match inner {
-            Inner::Handshake => {}
-            Inner::Http(check) => check.render(address, out),
+        match (self, inner) {
+            (_, Inner::Handshake) => {}
+            (_, Inner::Http(check)) => check.render(address, out),
+            (Self::Grpc(probe), Inner::Grpc(check)) => probe.output(check, address, out),
+            (Self::None | Self::Http(_), Inner::Grpc(_)) => {
+                debug_assert!(false, "a probe is of its check's sort");
+            }
         }
     }
 }
@@ -357,6 +366,10 @@ impl Probe {
             return self.leave(Outcome::plain(Code::L6Ok));
         }
         self.phase = Phase::Inner;
+        let alpn = self.connection.as_ref().and_then(|it| it.alpn_protocol());
+        if matches!(check.inner, Inner::Grpc(_)) && alpn != Some(b"h2") {
+            return Some(Outcome::cause(Code::L7Rsp, Cause::NotH2));
+        }
         self.inner = InnerProbe::of(&check.inner);
         let action = self.inner.handle(&check.inner, Event::Connected);
         self.carry_out(check, action)
