@@ -101,7 +101,7 @@ pub struct Probe {
     passed: bool,
     /// Bytes that came in this run.
     received: usize,
-    /// Bytes that came over the connection, as long as its first frame has not begun.
+    /// Bytes that came over the connection.
     begun: usize,
     /// Made with the first output.
     call: Option<Box<Call>>,
@@ -202,8 +202,10 @@ impl Probe {
         if self.received > RECEIVED_BYTES_MAX {
             return Some(Outcome::cause(Code::L7Rsp, Cause::BadHttp2));
         }
-        // An answer to what was not asked yet: it is read with the first output.
-        self.call.as_mut().and_then(|call| call.take(bytes))
+        let outcome = self.call.as_mut().and_then(|call| call.take(bytes));
+        // The length of what is no frame may be too large for one.
+        let is_first = self.begun <= place && outcome.is_some();
+        if is_first { Some(Outcome::cause(Code::L7Rsp, Cause::NotHttp2)) } else { outcome }
     }
 }
 

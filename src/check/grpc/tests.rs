@@ -38,13 +38,15 @@ struct Server {
     reply: Reply,
     /// What was asked: authority, path, and the timeout.
     asked: Vec<(String, String, String)>,
+    /// Calls that are not answered.
+    open: Vec<SendResponse<Bytes>>,
 }
 
 impl Server {
     fn new(reply: Reply, builder: &Builder) -> Self {
         let pipe = Pipe::default();
         let stage = Stage::Handshake(Box::new(builder.handshake(pipe.clone())));
-        Self { pipe, stage, reply, asked: Vec::new() }
+        Self { pipe, stage, reply, asked: Vec::new(), open: Vec::new() }
     }
 
     /// Takes what the client sent, and gives what is sent back.
@@ -67,9 +69,8 @@ impl Server {
                 assert_eq!(head.headers["te"], "trailers");
                 if matches!(self.reply, Reply::GoAway) {
                     connection.abrupt_shutdown(h2::Reason::ENHANCE_YOUR_CALM);
-                } else {
-                    answer(respond, &self.reply);
                 }
+                self.open.extend(answer(respond, &self.reply));
             }
         }
         let mut out = Vec::new();
@@ -78,7 +79,8 @@ impl Server {
     }
 }
 
-fn answer(mut respond: SendResponse<Bytes>, reply: &Reply) {
+/// Answers, or hands the call back.
+fn answer(mut respond: SendResponse<Bytes>, reply: &Reply) -> Option<SendResponse<Bytes>> {
     let head = |status: u16, kind| {
         Response::builder().status(status).header("content-type", kind).body(()).unwrap()
     };
@@ -106,8 +108,9 @@ fn answer(mut respond: SendResponse<Bytes>, reply: &Reply) {
             body.send_data(Bytes::from_static(b"<html>"), true).unwrap();
         }
         Reply::Reset => respond.send_reset(h2::Reason::REFUSED_STREAM),
-        Reply::Nothing | Reply::GoAway => std::mem::forget(respond),
+        Reply::Nothing | Reply::GoAway => return Some(respond),
     }
+    None
 }
 
 fn check() -> Check {
