@@ -15,7 +15,7 @@ use ringcheck::health::Thresholds;
 use ringcheck::io::Backend;
 use ringcheck::io::sim::{Behaviour, End, Starts, Step};
 use ringcheck::outcome::{Cause, Code, Detail, Outcome};
-use ringcheck::recipe::{Close, Handshake, Recipe};
+use ringcheck::recipe::{Close, Handshake, ProxyProtocol, Recipe};
 use ringcheck::report::Report;
 use ringcheck::time::monotonic;
 use socket2::Socket;
@@ -86,6 +86,7 @@ on_each_backend! {
     a_half_handshake_is_not_seen_by_accept_and_a_full_one_is,
     reset_leaves_no_time_wait_and_the_target_reads_a_reset_graceful_reads_the_end,
     thousands_of_probes_leave_no_time_wait,
+    a_proxy_header_goes_first_and_is_all_that_a_tcp_check_says,
     a_backlog_that_is_full_is_no_connection_in_time,
     each_errno_of_a_real_connect_has_its_code,
     when_our_ports_run_out_it_is_our_fault,
@@ -212,6 +213,29 @@ fn thousands_of_probes_leave_no_time_wait(on: Backend) {
     // An answer with FIN makes the target the one that closes first; RST ends its wait too.
     let none = wait_for(PATIENCE, || (time_waits(address.port()) == 0).then_some(()));
     assert!(none.is_some(), "{} in TIME_WAIT", time_waits(address.port()));
+}
+
+fn a_proxy_header_goes_first_and_is_all_that_a_tcp_check_says(on: Backend) {
+    let listener = listener(false);
+    let address = listener.local_addr().unwrap().as_socket().unwrap();
+    for (version, header) in [
+        (ProxyProtocol::V1, &b"PROXY UNKNOWN\r\n"[..]),
+        (ProxyProtocol::V2, b"\x0D\x0A\x0D\x0A\x00\x0D\x0A\x51\x55\x49\x54\x0A\x20\0\0\0"),
+    ] {
+        for (asked, code) in [(Asked::Tcp, Code::L4Ok), (Asked::Http, Code::L7Tout)] {
+            let recipe = Recipe {
+                proxy_protocol: Some(version),
+                timeout: TIMEOUT / 3,
+                ..recipe(asked.check(), Close::Graceful, Handshake::Half)
+            };
+            assert_eq!(probe_one(on, recipe, address).outcome.code, code);
+            let mut came = Vec::new();
+            accepted(&listener).unwrap().read_to_end(&mut came).unwrap();
+            let behind = came.strip_prefix(header).unwrap();
+            assert_eq!(behind.starts_with(b"GET / HTTP/1.1\r\n"), asked == Asked::Http);
+            assert_eq!(behind.is_empty(), asked == Asked::Tcp, "{behind:?}");
+        }
+    }
 }
 
 fn a_backlog_that_is_full_is_no_connection_in_time(on: Backend) {

@@ -131,7 +131,9 @@ impl Probe {
             (Self::Udp(probe), Check::Udp(check)) => probe.handle(check, event),
             (Self::Tls(probe), Check::Tls(check)) => probe.handle(check, event),
             (Self::Grpc(probe), Check::Grpc(_)) => probe.handle(event),
-            (Self::Tcp | Self::Udp(_) | Self::Http(_) | Self::Grpc(_) | Self::Tls(_), _) => tcp::handle(event),
+            (Self::Tcp | Self::Udp(_) | Self::Http(_) | Self::Grpc(_) | Self::Tls(_), _) => {
+                tcp::handle(event)
+            }
         }
     }
 }
