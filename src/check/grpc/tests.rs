@@ -7,6 +7,7 @@ use super::*;
 use h2::server::{Builder, Connection, Handshake, SendResponse};
 use http::{HeaderMap, Response};
 use nix::errno::Errno;
+use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -29,7 +30,8 @@ enum Reply {
 
 enum Stage {
     Handshake(Box<Handshake<Pipe, Bytes>>),
-    Serving(Box<Connection<Pipe, Bytes>>),
+    /// Never dropped: h2 asserts that nobody leaves a server in the middle of an answer.
+    Serving(Box<ManuallyDrop<Connection<Pipe, Bytes>>>),
 }
 
 struct Server {
@@ -56,7 +58,7 @@ impl Server {
         if let Stage::Handshake(handshake) = &mut self.stage
             && let Poll::Ready(connection) = Pin::new(&mut **handshake).poll(&mut context)
         {
-            self.stage = Stage::Serving(Box::new(connection.unwrap()));
+            self.stage = Stage::Serving(Box::new(ManuallyDrop::new(connection.unwrap())));
         }
         if let Stage::Serving(connection) = &mut self.stage {
             while let Poll::Ready(Some(Ok((request, respond)))) =
@@ -129,10 +131,21 @@ fn run_probe(
     check: &Check,
     piece: usize,
 ) -> Option<Outcome> {
+    run_steps(probe, server, check, piece, usize::MAX)
+}
+
+/// The same, given up after so many steps.
+fn run_steps(
+    probe: &mut Probe,
+    server: &mut Server,
+    check: &Check,
+    piece: usize,
+    steps: usize,
+) -> Option<Outcome> {
     let address = ADDRESS.parse().unwrap();
     let mut to_client = Vec::new();
     let mut action = probe.handle(Event::Connected);
-    loop {
+    for _ in 0..steps {
         match action {
             Action::Finish(outcome) => return Some(outcome),
             Action::Send | Action::Exchange => {
@@ -154,6 +167,7 @@ fn run_probe(
             }
         }
     }
+    None
 }
 
 fn cause(code: Code, cause: Cause) -> Option<Outcome> {
@@ -211,6 +225,18 @@ fn settings_of_any_size_are_lived_with() {
         let mut server = Server::new(serving.clone(), &builder);
         let outcome = run(&mut server, &check(), 7);
         assert_eq!(outcome, Some(Outcome::plain(Code::L7Ok)));
+    }
+}
+
+#[test]
+fn a_probe_may_be_given_up_at_any_point() {
+    let mut narrow = Builder::new();
+    narrow.initial_window_size(1);
+    for reply in [Reply::Says(ServingStatus::Serving), Reply::Nothing, Reply::GoAway] {
+        for steps in 0..120 {
+            let mut server = Server::new(reply.clone(), &narrow);
+            run_steps(&mut Probe::default(), &mut server, &check(), 5, steps);
+        }
     }
 }
 
