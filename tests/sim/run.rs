@@ -179,6 +179,7 @@ pub(crate) fn world(scenario: &Scenario) -> Sim {
             Check::Tls(_) => {
                 return assert!((0x14..=0x17).contains(&request[0]), "no TLS for {address}");
             }
+            Check::Grpc(_) => return assert!(!request.is_empty(), "nothing for {address}"),
             Check::Tcp | Check::Http(_) => {}
         }
         let host = address.to_string();
