@@ -36,6 +36,8 @@ fn group(name: &str, interval: u64) -> GroupConfig {
             unhealthy_threshold: 3,
             close: Close::Reset,
             handshake: Handshake::Half,
+            proxy_protocol: None,
+            reuse: None,
         },
         targets: Vec::new(),
         targets_files: Vec::new(),

@@ -48,6 +48,8 @@ fn config(targets: u32) -> Config {
             unhealthy_threshold: 3,
             close: Close::Reset,
             handshake: Handshake::Half,
+            proxy_protocol: None,
+            reuse: None,
         },
         targets: (0..targets).map(target).collect(),
         targets_files: Vec::new(),

@@ -70,6 +70,16 @@ pub const HTTP_PATH_CHARS_MAX: usize = 1_024;
 pub const ALIBABA_PATH_CHARS_MAX: usize = 80;
 /// Bytes of a health check's `host`.
 pub const HTTP_HOST_CHARS_MAX: usize = 253;
+/// Headers that a health check can add to its requests, and their bytes on the wire together.
+pub const HTTP_HEADERS_MAX: usize = 32;
+/// See above.
+pub const HTTP_HEADERS_BYTES_MAX: usize = 4_096;
+/// Bytes that a health check can POST. A request lies in its slot while it is sent.
+pub const HTTP_POST_BYTES_MAX: usize = 4_096;
+/// Bytes of the service that a gRPC check asks about.
+pub const GRPC_SERVICE_CHARS_MAX: usize = 255;
+/// Bytes of a UDP check's datagram, and of what it expects: within one packet on any usual way.
+pub const UDP_PAYLOAD_BYTES_MAX: usize = 1_024;
 
 /// Bytes of a PEM file that a health check names.
 pub const TLS_FILE_BYTES_MAX: u64 = 4 * 1_024 * 1_024;

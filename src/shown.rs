@@ -84,7 +84,7 @@ impl Facts {
             in_use: group.in_use,
             zone_enabled: group.members.zone_enabled(position),
             weight: group.members.weight(position),
-            checks_enabled: group.config.health_check.enabled,
+            checks_enabled: group.config.health_check.is_on(),
         }
     }
 
@@ -98,7 +98,7 @@ impl Facts {
             in_use: group.in_use,
             zone_enabled: true,
             weight: 100,
-            checks_enabled: group.config.health_check.enabled,
+            checks_enabled: group.config.health_check.is_on(),
         }
     }
 }

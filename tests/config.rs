@@ -92,7 +92,8 @@ fn the_design_sample_is_read_whole() {
     let health = &group.health_check;
     assert_eq!((health.interval, health.timeout), (seconds(10), seconds(6)));
     assert_eq!((health.healthy_threshold, health.unhealthy_threshold), (3, 3));
-    let Protocol::Http { path, host, matcher, .. } = &health.protocol else { panic!("not HTTP") };
+    let Some(http) = health.protocol.http() else { panic!("not HTTP") };
+    let (path, host, matcher) = (&http.request.path, &http.request.host, &http.matcher);
     assert_eq!((&**path, host.as_deref()), ("/healthz", Some("web.internal")));
     assert!(matcher.matches(200) && matcher.matches(399) && !matcher.matches(400));
 }
@@ -159,7 +160,8 @@ fn missing_keys_have_the_defaults_of_the_rule_set() {
         assert_eq!((tcp.close, tcp.handshake), (Close::Reset, Handshake::Half));
         let http = check(rules, "protocol = \"HTTP\"").unwrap();
         assert_eq!(http.timeout, seconds(6), "{rules}");
-        let Protocol::Http { path, host, matcher, .. } = http.protocol else { panic!("not HTTP") };
+        let Protocol::Http(http) = http.protocol else { panic!("not HTTP") };
+        let (path, host, matcher) = (http.request.path, http.request.host, http.matcher);
         assert_eq!((&*path, host, &*matcher.to_string()), ("/", None, "200-399"));
     }
 }

@@ -34,9 +34,12 @@ fn the_rule_set_of_alibaba_has_its_defaults_and_limits() {
     assert_eq!((tcp.healthy_threshold, tcp.unhealthy_threshold), (2, 2));
     let http = built(Rules::Alibaba, r#"{"protocol":"HTTP"}"#);
     assert_eq!(http.timeout, seconds(5));
-    let Protocol::Http { path, host, matcher, method, version } = http.protocol else { panic!() };
-    assert_eq!((&*path, host, &*matcher.to_string()), ("/", None, "200-299"));
-    assert_eq!((method, version), (Method::Get, Version::Http10));
+    let Protocol::Http(http) = http.protocol else { panic!() };
+    assert_eq!(
+        (&*http.request.path, http.request.host, &*http.matcher.to_string()),
+        ("/", None, "200-299")
+    );
+    assert_eq!((http.request.method, http.request.version), (Method::Get, Version::Http10));
 
     let path = format!("/{}", "x".repeat(79));
     for good in [
@@ -119,16 +122,29 @@ fn a_violation_reads_as_the_native_api_says_it() {
     ] {
         assert_eq!(error(rules, json), line);
     }
-    for protocol in ["HTTPS", "TLS", "UDP"] {
-        for rules in Rules::ALL {
+}
+
+/// DESIGN 3.1, the first row of the table.
+#[test]
+fn each_rule_set_has_its_protocols() {
+    for (rules, allowed) in [
+        (Rules::Classic, "TCP, HTTP, HTTPS"),
+        (Rules::Current, "TCP, HTTP, HTTPS"),
+        (Rules::Free, "TCP, HTTP, HTTPS, TLS, UDP"),
+        (Rules::Alibaba, "TCP, HTTP, UDP"),
+    ] {
+        for protocol in Rules::Free.protocols().iter().map(|protocol| protocol.name()) {
             let json = format!(r#"{{"protocol":"{protocol}"}}"#);
-            let violation = spec(&json).build(rules).unwrap_err();
-            assert_eq!(
-                (violation.setting, &violation.wrong),
-                ("protocol", &Wrong::NotInThisVersion)
+            if allowed.split(", ").any(|word| word == protocol) {
+                assert_eq!(built(rules, &json).protocol.word().name(), protocol);
+                continue;
+            }
+            let expected = format!(
+                "protocol \"{protocol}\" is outside rules \"{}\"; allowed: {allowed}; \
+                 rules = \"free\" would allow it",
+                rules.name()
             );
-            let line = format!("protocol \"{protocol}\" is not checked in this version; ");
-            assert!(violation.to_string().starts_with(&line), "{violation}");
+            assert_eq!(error(rules, &json), expected);
         }
     }
 }
@@ -185,7 +201,7 @@ fn another_protocol_takes_nothing_of_the_old_one_along() {
     let http = merged(Rules::Free, tcp, r#"{"protocol":"HTTP"}"#).unwrap();
     assert_eq!((http.handshake, http.timeout), (Handshake::Half, seconds(3)));
     let error = merged(Rules::Free, tcp, r#"{"protocol":"HTTP","handshake":"full"}"#).unwrap_err();
-    assert!(error.starts_with("handshake \"full\" has a meaning for a TCP check only"), "{error}");
+    assert!(error.starts_with("handshake \"full\" has no meaning for an HTTP check; "), "{error}");
     // The same protocol again is no change.
     let same = merged(Rules::Free, tcp, r#"{"protocol":"TCP"}"#).unwrap();
     assert_eq!((same.handshake, same.timeout), (Handshake::Full, seconds(3)));
@@ -292,6 +308,7 @@ fn any_spec() -> impl Strategy<Value = HealthCheckSpec> {
             close: own.6,
             healthy_threshold: healthy,
             unhealthy_threshold: unhealthy,
+            ..HealthCheckSpec::default()
         }
     })
 }

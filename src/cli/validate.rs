@@ -4,7 +4,7 @@
 //! long as its timeout: what the daemon must be able to hold for its probes to stay on time.
 
 use super::{Answer, Exit, Failure, Format, table, units};
-use crate::config::{self, Config, Protocol};
+use crate::config::{self, Config};
 use crate::engine::{Plan, scan};
 use crate::io::Backend;
 use crate::limits::{API_CONNECTIONS_MAX, RAW_FILES_PER_WORKER, RAW_IN_FLIGHT_MAX};
@@ -142,10 +142,7 @@ fn group_cost(group: &Group) -> GroupCost<'_> {
     GroupCost {
         group: &group.config.name,
         rules: group.config.rules.name(),
-        protocol: match check.protocol {
-            Protocol::Tcp => "TCP",
-            Protocol::Http { .. } => "HTTP",
-        },
+        protocol: check.protocol.word().name(),
         targets: targets as u64,
         probed,
         interval: config::duration::text(check.interval),

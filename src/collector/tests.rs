@@ -96,6 +96,8 @@ fn group_config(index: usize, names: &[u32], enabled: bool) -> GroupConfig {
             unhealthy_threshold: 3,
             close: Close::Reset,
             handshake: Handshake::Half,
+            proxy_protocol: None,
+            reuse: None,
         },
         targets: names.iter().map(target).collect(),
         targets_files: Vec::new(),

@@ -3,7 +3,7 @@
 
 use super::duration;
 use super::error::{ConfigError, Problem, nearest, quoted};
-use super::scalar::Scalar;
+use super::value::Value;
 use super::violation::Violation;
 use std::fs::File;
 use std::io::Read;
@@ -152,6 +152,15 @@ impl<'d> Section<'d> {
         items.iter().map(section).collect()
     }
 
+    /// The setting `key`, where it is in the file; `table.key` is one of a table in this one.
+    pub(super) fn find(&self, key: &'static str) -> Option<Setting<'d>> {
+        let Some((outer, inner)) = key.split_once('.') else { return self.get(key) };
+        let outer = self.get(outer)?;
+        let DeValue::Table(table) = outer.value else { return None };
+        let inner = Self { table: Some(table), ..*self }.get(inner)?;
+        Some(Setting { key, ..inner })
+    }
+
     /// The setting `key`, where it is in the file.
     pub(super) fn get(&self, key: &'static str) -> Option<Setting<'d>> {
         let (written, value) = self.table?.get_key_value(key)?;
@@ -168,7 +177,7 @@ impl<'d> Section<'d> {
 
     /// The error for a setting of this table.
     pub(super) fn violation(&self, violation: &Violation) -> ConfigError {
-        match self.get(violation.setting) {
+        match self.find(violation.setting) {
             Some(setting) => setting.violation(violation),
             None => {
                 let Problem { what, cure } = violation.problem();
@@ -278,7 +287,7 @@ impl<'d> Setting<'d> {
 
     /// A duration, without a range.
     pub(super) fn duration(&self) -> Result<Duration, ConfigError> {
-        self.scalar().duration(self.key).map_err(|violation| self.violation(&violation))
+        self.to_value().duration(self.key).map_err(|violation| self.violation(&violation))
     }
 
     /// A duration within `allowed`.
@@ -296,22 +305,12 @@ impl<'d> Setting<'d> {
 
     /// One of a few words.
     pub(super) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Result<T, ConfigError> {
-        self.scalar().word(self.key, words).map_err(|violation| self.violation(&violation))
+        self.to_value().word(self.key, words).map_err(|violation| self.violation(&violation))
     }
 
     /// The value, for whoever judges it without its place.
-    pub(super) fn scalar(&self) -> Scalar {
-        match self.value {
-            DeValue::String(text) => Scalar::Text((**text).to_owned()),
-            DeValue::Integer(number) => {
-                let number = i64::from_str_radix(number.as_str(), number.radix());
-                number.map_or(Scalar::Other("a huge number"), Scalar::Number)
-            }
-            DeValue::Boolean(value) => Scalar::Bool(*value),
-            DeValue::Table(_) | DeValue::Array(_) | DeValue::Float(_) | DeValue::Datetime(_) => {
-                Scalar::Other(self.kind())
-            }
-        }
+    pub(super) fn to_value(&self) -> Value {
+        to_value(self.value)
     }
 
     /// A list of texts, each with its line; where `single` is true, one text will do.
@@ -344,14 +343,40 @@ impl<'d> Setting<'d> {
     }
 
     const fn kind(&self) -> &'static str {
-        match self.value {
-            DeValue::Table(_) => "a table",
-            DeValue::Array(_) => "a list",
-            DeValue::String(_) => "text",
-            DeValue::Integer(_) | DeValue::Float(_) => "a number",
-            DeValue::Boolean(_) => "a truth value",
-            DeValue::Datetime(_) => "a date",
+        kind(self.value)
+    }
+}
+
+fn to_value(value: &DeValue<'_>) -> Value {
+    match value {
+        DeValue::String(text) => Value::Text((**text).to_owned()),
+        DeValue::Integer(number) => {
+            let number = i64::from_str_radix(number.as_str(), number.radix());
+            number.map_or(Value::Other("a huge number"), Value::Number)
         }
+        DeValue::Boolean(value) => Value::Bool(*value),
+        DeValue::Array(items) => {
+            Value::List(items.iter().map(|item| to_value(item.get_ref())).collect())
+        }
+        DeValue::Table(table) => {
+            let pair = |(key, value): (&Spanned<_>, &Spanned<DeValue<'_>>)| {
+                let key: &std::borrow::Cow<'_, str> = key.get_ref();
+                (key.clone().into_owned(), to_value(value.get_ref()))
+            };
+            Value::Table(table.iter().map(pair).collect())
+        }
+        DeValue::Float(_) | DeValue::Datetime(_) => Value::Other(kind(value)),
+    }
+}
+
+const fn kind(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::Table(_) => "a table",
+        DeValue::Array(_) => "a list",
+        DeValue::String(_) => "text",
+        DeValue::Integer(_) | DeValue::Float(_) => "a number",
+        DeValue::Boolean(_) => "a truth value",
+        DeValue::Datetime(_) => "a date",
     }
 }
 

@@ -56,12 +56,13 @@ impl Reader<'_> {
         let mut spec = GroupSpec { rules, ..GroupSpec::default() };
         for key in ["port", "deregistration_delay"] {
             let Some(setting) = section.get(key) else { continue };
-            spec.set(key, &setting.scalar()).map_err(|violation| setting.violation(&violation))?;
+            spec.set(key, &setting.to_value())
+                .map_err(|violation| setting.violation(&violation))?;
         }
         let group = spec.build(&name, id, Origin::default());
         let group = group.map_err(|violation| section.violation(&violation))?;
         let checks = section.section("health_check", "group.health_check", &spec::KEYS)?;
-        let health_check = health_check::read(&checks, group.rules)?;
+        let health_check = health_check::read(&checks, group.rules, &self.directory)?;
 
         let mut list = TargetList::new(&self.doc.file, &name, group.port, &mut self.budget);
         if let Some(setting) = section.get("targets") {

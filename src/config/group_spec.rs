@@ -4,9 +4,10 @@
 use super::error::{Problem, quoted};
 use super::file::name_problem;
 use super::rules::Rules;
-use super::scalar::Scalar;
 use super::spec::HealthCheckSpec;
 use super::spec_json::{known_key, put};
+use super::tls::Files;
+use super::value::Value;
 use super::violation::Violation;
 use super::{GroupConfig, Origin, duration};
 use crate::limits::DEREGISTRATION_DELAY_MAX;
@@ -57,6 +58,30 @@ impl GroupSpec {
     /// # Errors
     /// The first setting that cannot be; `setting` is a key of the health check too.
     pub fn build(&self, name: &str, id: String, origin: Origin) -> Result<GroupConfig, Violation> {
+        self.build_with(name, id, origin, Files::Needed)
+    }
+
+    /// The same of a group that was taken before. Where a file that it needs cannot be read any
+    /// more, its health check is held back ([`Tls::HeldBack`](super::Tls)), and that is no error.
+    ///
+    /// # Errors
+    /// As [`GroupSpec::build`].
+    pub fn build_once_taken(
+        &self,
+        name: &str,
+        id: String,
+        origin: Origin,
+    ) -> Result<GroupConfig, Violation> {
+        self.build_with(name, id, origin, Files::OnceTaken)
+    }
+
+    fn build_with(
+        &self,
+        name: &str,
+        id: String,
+        origin: Origin,
+        files: Files,
+    ) -> Result<GroupConfig, Violation> {
         for (setting, text) in [("name", name), ("id", &id)] {
             if let Some(problem) = name_problem(text) {
                 let cure = "use 1 to 255 printable characters";
@@ -70,7 +95,7 @@ impl GroupSpec {
             rules,
             deregistration_delay: self.delay()?,
             port: self.checked_port()?,
-            health_check: self.health_check.build(rules)?,
+            health_check: self.health_check.build_with(rules, files)?,
             targets: Vec::new(),
             targets_files: Vec::new(),
             origin,
@@ -97,8 +122,8 @@ impl GroupSpec {
     }
 
     /// Sets `key`, one of [`KEYS`] but for `health_check`; a null changes nothing.
-    pub(super) fn set(&mut self, key: &'static str, value: &Scalar) -> Result<(), Violation> {
-        if *value == Scalar::Null {
+    pub(super) fn set(&mut self, key: &'static str, value: &Value) -> Result<(), Violation> {
+        if *value == Value::Null {
             return Ok(());
         }
         match key {
@@ -142,7 +167,7 @@ impl<'de> Visitor<'de> for SpecVisitor {
                 spec.health_check = check.unwrap_or_default();
                 continue;
             }
-            let value: Scalar = pairs.next_value()?;
+            let value: Value = pairs.next_value()?;
             spec.set(key, &value).map_err(|violation| error(violation.problem()))?;
         }
         Ok(spec)

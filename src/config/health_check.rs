@@ -1,18 +1,27 @@
 //! A valid health check: settings with their defaults, checked against a rule set (DESIGN 3.1), and
 //! the recipe that workers make of it.
 
-use super::error::{ConfigError, quoted};
+use super::error::{ConfigError, Problem, quoted};
 use super::file::Section;
 use super::rules::Rules;
-use super::spec::{CheckPort, CheckProtocol, HealthCheckSpec, KEYS};
+use super::spec::{CheckPort, HealthCheckSpec, KEYS, TLS, close_name, handshake_name, proxy_name};
+use super::tls::{Files, Tls};
 use super::violation::{Violation, Wrong};
-use super::{HealthCheck, Protocol, duration};
+use super::{
+    CheckProtocol, HealthCheck, HttpSettings, Payload, Protocol, UdpSettings, duration, tls_spec,
+};
 use crate::check::Check;
-use crate::check::http::{self, Matcher, Method, Request, Version};
+use crate::check::{http, tls, udp};
 use crate::health::Thresholds;
-use crate::limits::{HTTP_HOST_CHARS_MAX, HTTP_PATH_CHARS_MAX};
-use crate::recipe::{Handshake, Recipe};
+use crate::recipe::{Handshake, ProxyProtocol, Recipe, Reuse};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
+
+/// The setting by this name.
+const FRESH: &str = "fresh_connection_every";
+/// What it is where nobody says.
+const FRESH_DEFAULT: i64 = 10;
 
 impl HealthCheck {
     /// Probes in flight of this many targets where none of them answers. Those of one target never
@@ -30,27 +39,67 @@ impl HealthCheck {
         matches!(self.protocol, Protocol::Tcp)
     }
 
+    /// Whether its targets are probed: it is enabled, and what it needs is there.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.enabled && self.held_back().is_none()
+    }
+
+    /// Why its targets are not probed although it is enabled.
+    #[must_use]
+    pub fn held_back(&self) -> Option<&Violation> {
+        match self.protocol.tls()? {
+            Tls::Ready(_) => None,
+            Tls::HeldBack { why, .. } => Some(why),
+        }
+    }
+
+    /// Whether it depends on files besides the configuration.
+    #[must_use]
+    pub fn has_files(&self) -> bool {
+        let Some(tls) = self.protocol.tls().map(Tls::settings) else { return false };
+        // Whose certificates the system trusts is read once; but who had none may have some now.
+        tls.ca_file.is_some() || tls.client_cert.is_some() || self.held_back().is_some()
+    }
+
     /// Whether its probes need no socket: then they are not among those of `max_in_flight`.
     #[must_use]
     pub const fn is_raw(&self) -> bool {
         self.is_tcp() && matches!(self.handshake, Handshake::Raw)
     }
 
+    fn check(&self) -> Check {
+        match &self.protocol {
+            Protocol::Tcp => Check::Tcp,
+            Protocol::Http(http) => Check::Http(self.http_check(http)),
+            Protocol::Https(http, tls) => {
+                over_tls(tls, || tls::Inner::Http(self.http_check(http).over_tls()))
+            }
+            Protocol::Tls(tls) => over_tls(tls, || tls::Inner::Handshake),
+            Protocol::Udp(UdpSettings { send, expect }) => Check::Udp(udp::Check {
+                send: send.bytes().into(),
+                expect: expect.as_ref().map(|expect| expect.bytes().into()),
+            }),
+            Protocol::Grpc(_) | Protocol::Grpcs(..) => Check::Tcp,
+        }
+    }
+
+    fn http_check(&self, settings: &HttpSettings) -> http::Check {
+        let HttpSettings { request, matcher, body_match } = settings;
+        let check = match self.reuse {
+            Some(_) => http::Check::reusing(request, *matcher),
+            None => http::Check::asking(request, *matcher),
+        };
+        match body_match {
+            Some(body_match) => check.matching(body_match.clone()),
+            None => check,
+        }
+    }
+
     /// The health check as a worker uses it, the request rendered once.
     #[must_use]
     pub fn recipe(&self) -> Recipe {
-        let check = match &self.protocol {
-            Protocol::Tcp => Check::Tcp,
-            Protocol::Http { path, host, matcher, method, version } => {
-                let request = Request {
-                    method: *method,
-                    version: *version,
-                    host: host.clone(),
-                    ..Request::get(path)
-                };
-                Check::Http(http::Check::asking(&request, *matcher))
-            }
-        };
+        let check = self.check();
         Recipe {
             port: self.port,
             interval: self.interval,
@@ -62,18 +111,38 @@ impl HealthCheck {
             check,
             close: self.close,
             handshake: self.handshake,
-            proxy_protocol: None,
-            reuse: None,
+            proxy_protocol: self.proxy_protocol,
+            reuse: self.reuse,
         }
     }
 }
 
-/// The health check of `section` under `rules`.
-pub(super) fn read(section: &Section<'_>, rules: Rules) -> Result<HealthCheck, ConfigError> {
+/// What is asked over `tls`. Of a health check that is held back nobody asks anything.
+fn over_tls(tls: &Tls, inner: impl FnOnce() -> tls::Inner) -> Check {
+    match tls {
+        Tls::Ready(client) => {
+            Check::Tls(Arc::new(tls::Check { client: Arc::clone(client), inner: inner() }))
+        }
+        Tls::HeldBack { .. } => Check::Tcp,
+    }
+}
+
+/// The health check of `section` under `rules`; files are relative to `directory`.
+pub(super) fn read(
+    section: &Section<'_>,
+    rules: Rules,
+    directory: &Path,
+) -> Result<HealthCheck, ConfigError> {
     let mut spec = HealthCheckSpec::default();
-    for key in KEYS {
+    for key in KEYS.into_iter().filter(|&key| key != TLS) {
         let Some(setting) = section.get(key) else { continue };
-        spec.set(key, &setting.scalar()).map_err(|violation| setting.violation(&violation))?;
+        spec.set(key, &setting.to_value()).map_err(|violation| setting.violation(&violation))?;
+    }
+    section.section(TLS, "group.health_check.tls", &tls_spec::KEYS.map(|(key, _)| key))?;
+    for (_, key) in tls_spec::KEYS {
+        let Some(setting) = section.find(key) else { continue };
+        let set = spec.tls.set(key, &setting.to_value(), Some(directory));
+        set.map_err(|violation| setting.violation(&violation))?;
     }
     spec.build(rules).map_err(|violation| section.violation(&violation))
 }
@@ -85,7 +154,13 @@ impl HealthCheckSpec {
     /// The first setting that `rules` do not allow, that is malformed, or that has no meaning for
     /// the protocol.
     pub fn build(&self, rules: Rules) -> Result<HealthCheck, Violation> {
-        let protocol = self.protocol(rules)?;
+        self.build_with(rules, Files::Needed)
+    }
+
+    /// As [`HealthCheckSpec::build`]; `files` says what becomes of it where those of TLS cannot be
+    /// read.
+    pub(super) fn build_with(&self, rules: Rules, files: Files) -> Result<HealthCheck, Violation> {
+        let protocol = self.protocol(rules, files)?;
         let (interval, timeout) = self.times(rules, &protocol)?;
         let (healthy_threshold, unhealthy_threshold) = self.thresholds(rules)?;
         let port = match self.port {
@@ -106,106 +181,116 @@ impl HealthCheckSpec {
             healthy_threshold,
             unhealthy_threshold,
             close: self.close.unwrap_or_default(),
+            proxy_protocol: self.proxy_protocol(rules)?,
+            reuse: self.reuse(rules)?,
         })
     }
 
-    fn protocol(&self, rules: Rules) -> Result<Protocol, Violation> {
+    fn protocol(&self, rules: Rules, files: Files) -> Result<Protocol, Violation> {
         let protocol = self.protocol.unwrap_or_default();
-        match protocol {
-            CheckProtocol::Tcp => match self.http_setting() {
-                Some((setting, value)) => Err(Violation { setting, value, wrong: Wrong::HttpOnly }),
-                None => Ok(Protocol::Tcp),
-            },
-            CheckProtocol::Http => Ok(Protocol::Http {
-                path: self.path(rules)?,
-                host: self.host()?,
-                matcher: self.matcher(rules)?,
-                method: self.method(rules)?,
-                version: self.version(rules)?,
-            }),
-            CheckProtocol::Https | CheckProtocol::Tls | CheckProtocol::Udp => {
-                let value = quoted(protocol.name());
-                Err(Violation { setting: "protocol", value, wrong: Wrong::NotInThisVersion })
-            }
+        let tls = |host: Option<&String>| self.tls(host.map(String::as_str), protocol, files);
+        if !rules.protocols().contains(&protocol) {
+            let free_allows = Rules::Free.protocols().contains(&protocol);
+            let names: Vec<_> = rules.protocols().iter().map(|known| known.name()).collect();
+            let value = quoted(protocol.name());
+            return Err(rules.outside("protocol", value, names.join(", "), free_allows));
         }
+        self.refuse_what_has_no_meaning(protocol)?;
+        Ok(match protocol {
+            CheckProtocol::Tcp => Protocol::Tcp,
+            CheckProtocol::Udp => Protocol::Udp(self.udp()?),
+            CheckProtocol::Http => Protocol::Http(self.http(rules)?),
+            CheckProtocol::Https => {
+                let http = self.http(rules)?;
+                let tls = tls(http.request.host.as_ref())?;
+                Protocol::Https(http, tls)
+            }
+            CheckProtocol::Tls => Protocol::Tls(tls(None)?),
+            CheckProtocol::Grpc => Protocol::Grpc(self.grpc()?),
+            CheckProtocol::Grpcs => {
+                let grpc = self.grpc()?;
+                let tls = tls(grpc.host.as_ref())?;
+                Protocol::Grpcs(grpc, tls)
+            }
+        })
     }
 
-    /// The first setting that only an HTTP check has, and its value.
-    fn http_setting(&self) -> Option<(&'static str, String)> {
+    fn refuse_what_has_no_meaning(&self, protocol: CheckProtocol) -> Result<(), Violation> {
         let text = |text: &Option<String>| text.as_deref().map(quoted);
-        let settings = [
+        let given = [
             ("path", text(&self.path)),
             ("host", text(&self.host)),
             ("matcher", text(&self.matcher)),
             ("method", self.method.map(|method| quoted(method.name()))),
             ("http_version", self.http_version.map(|version| quoted(version.name()))),
+            ("headers", self.headers.as_ref().map(|_| "a table".to_owned())),
+            ("body", text(&self.body)),
+            ("body_contains", text(&self.body_contains)),
+            ("body_regex", text(&self.body_regex)),
+            ("send", text(&self.send)),
+            ("expect", text(&self.expect)),
+            ("grpc_service", text(&self.grpc_service)),
+            ("handshake", self.handshake.map(|handshake| quoted(handshake_name(handshake)))),
+            ("close", self.close.map(|close| quoted(close_name(close)))),
+            ("proxy_protocol", self.proxy_protocol.map(|proxy| quoted(proxy_name(proxy)))),
+            ("reuse", self.reuse.map(|reuse| reuse.to_string())),
+            (FRESH, self.fresh_connection_every.map(|every| every.to_string())),
         ];
-        settings.into_iter().find_map(|(setting, value)| Some((setting, value?)))
-    }
-
-    fn path(&self, rules: Rules) -> Result<String, Violation> {
-        let Some(path) = &self.path else { return Ok("/".to_owned()) };
-        if let Some(wrong) = path_wrong(path) {
-            return Err(Violation::malformed("path", quoted(path), wrong, PATH_CURE));
-        }
-        let most = rules.path_chars_max();
-        if path.len() > most {
-            let allowed = format!("1 to {most} characters");
-            return Err(rules.outside("path", quoted(path), allowed, true));
-        }
-        Ok(path.clone())
-    }
-
-    fn host(&self) -> Result<Option<String>, Violation> {
-        let Some(host) = &self.host else { return Ok(None) };
-        let fits = (1..=HTTP_HOST_CHARS_MAX).contains(&host.len());
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
-        if !fits || !host.bytes().all(plain) {
-            let cure = "write a name or address of 1 to 253 characters, with :PORT if need be";
-            return Err(Violation::malformed("host", quoted(host), "is not a Host header", cure));
-        }
-        Ok(Some(host.clone()))
-    }
-
-    fn matcher(&self, rules: Rules) -> Result<Matcher, Violation> {
-        let Some(text) = &self.matcher else { return Ok(rules.matcher_default()) };
-        let matcher: Matcher = text.parse().map_err(|message: String| {
-            let (what, cure) =
-                message.split_once("; ").unwrap_or((&message, "write it as 200-399"));
-            let wrong = Wrong::Part { what: what.to_owned(), cure: cure.to_owned() };
-            Violation { setting: "matcher", value: quoted(text), wrong }
-        })?;
-        match rules.matcher_allowed(&matcher) {
-            Ok(()) => Ok(matcher),
-            Err(allowed) => Err(rules.outside("matcher", quoted(text), allowed, true)),
+        let given = given.into_iter().filter_map(|(setting, value)| Some((setting, value?)));
+        match given.chain(self.tls.first()).find(|(setting, _)| !protocol.has(setting)) {
+            None => Ok(()),
+            Some((setting, value)) => {
+                Err(Violation { setting, value, wrong: Wrong::NoMeaning { protocol } })
+            }
         }
     }
 
-    fn method(&self, rules: Rules) -> Result<Method, Violation> {
-        let method = self.method.unwrap_or_default();
-        if method != Method::default() && !rules.request_can_be_chosen() {
-            return Err(rules.outside("method", quoted(method.name()), "GET only", true));
-        }
-        Ok(method)
+    fn udp(&self) -> Result<UdpSettings, Violation> {
+        let payload = |setting, written: &String| {
+            Payload::parse(written).map_err(|Problem { what, cure }| {
+                let wrong = Wrong::Part { what: format!("{} {what}", quoted(written)), cure };
+                Violation { setting, value: quoted(written), wrong }
+            })
+        };
+        Ok(UdpSettings {
+            send: self
+                .send
+                .as_ref()
+                .map_or(Ok(Payload::default()), |send| payload("send", send))?,
+            expect: self.expect.as_ref().map(|expect| payload("expect", expect)).transpose()?,
+        })
     }
 
-    fn version(&self, rules: Rules) -> Result<Version, Violation> {
-        let default = rules.version_default();
-        let version = self.http_version.unwrap_or(default);
-        if version != default && !rules.request_can_be_chosen() {
-            let allowed = format!("{} only", default.name());
-            return Err(rules.outside("http_version", quoted(version.name()), allowed, true));
+    fn reuse(&self, rules: Rules) -> Result<Option<Reuse>, Violation> {
+        let malformed = |every: i64, what, cure| {
+            Err(Violation::malformed(FRESH, every.to_string(), what, cure))
+        };
+        match (self.reuse.unwrap_or(false), self.fresh_connection_every) {
+            (false, None) => Ok(None),
+            (false, Some(every)) => {
+                malformed(every, "has a meaning with reuse only", "add reuse = true")
+            }
+            (true, every) => {
+                rules.free_only("reuse", || "true".to_owned())?;
+                let every = every.unwrap_or(FRESH_DEFAULT);
+                match u16::try_from(every) {
+                    Ok(fresh_connection_every @ 2..=1_000) => {
+                        Ok(Some(Reuse { fresh_connection_every }))
+                    }
+                    Ok(_) | Err(_) => malformed(every, "is out of range", "allowed: 2 to 1000"),
+                }
+            }
         }
-        Ok(version)
     }
 
     /// Interval and timeout.
     fn times(&self, rules: Rules, protocol: &Protocol) -> Result<(Duration, Duration), Violation> {
         let shown = |value: Duration| move || quoted(&duration::text(value));
-        let default = rules.timeout_default(protocol.timeout_default());
+        let default = rules.timeout_default(protocol.word().timeout_default());
         let interval = match self.interval {
             Some(interval) => {
-                rules.check("interval", interval, shown(interval), Rules::interval)?
+                let allowed = |rules: Rules| rules.interval(protocol.word());
+                rules.check("interval", interval, shown(interval), allowed)?
             }
             None => rules.interval_default(),
         };
@@ -248,29 +333,23 @@ impl HealthCheckSpec {
         Ok((healthy, unhealthy))
     }
 
+    /// A header goes over a connection that stands: that of a TCP check is completed for it.
     fn handshake(&self, protocol: &Protocol) -> Result<Handshake, Violation> {
-        let Some(handshake) = self.handshake else { return Ok(Handshake::default()) };
-        match protocol {
-            Protocol::Tcp => Ok(handshake),
-            Protocol::Http { .. } => {
-                let value = quoted(super::spec::handshake_name(handshake));
-                Err(Violation { setting: "handshake", value, wrong: Wrong::TcpOnly })
+        let full = self.proxy_protocol.is_some() && *protocol == Protocol::Tcp;
+        match self.handshake {
+            None if full => Ok(Handshake::Full),
+            Some(handshake) if full && handshake != Handshake::Full => {
+                let value = quoted(handshake_name(handshake));
+                let (what, cure) = ("does not go with proxy_protocol", "use handshake = \"full\"");
+                Err(Violation::malformed("handshake", value, what, cure))
             }
+            given => Ok(given.unwrap_or_default()),
         }
     }
-}
 
-/// What would be right where [`path_wrong`] finds something.
-pub(crate) const PATH_CURE: &str = "write 1 to 1024 characters beginning with /, blanks as %20";
-
-/// Why `path` is not a path of a health check, if so.
-pub(crate) fn path_wrong(path: &str) -> Option<&'static str> {
-    if !path.starts_with('/') {
-        return Some("does not begin with /");
+    fn proxy_protocol(&self, rules: Rules) -> Result<Option<ProxyProtocol>, Violation> {
+        let Some(proxy) = self.proxy_protocol else { return Ok(None) };
+        rules.free_only("proxy_protocol", || quoted(proxy_name(proxy)))?;
+        Ok(Some(proxy))
     }
-    if path.len() > HTTP_PATH_CHARS_MAX {
-        return Some("is too long");
-    }
-    let is_graphic = path.bytes().all(|byte| byte.is_ascii_graphic());
-    if is_graphic { None } else { Some("has blanks or characters that no request line may have") }
 }

@@ -1,9 +1,9 @@
 //! The marks of a target in the body of a request: `{"lifecycle","weight"}`.
 
 use super::Lifecycle;
-use super::scalar::Scalar;
 use super::spec_json::known_key;
 use super::target_fields::WEIGHT_MAX;
+use super::value::Value;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use std::fmt;
 
@@ -40,8 +40,8 @@ impl<'de> Visitor<'de> for SpecVisitor {
         let mut seen = Vec::with_capacity(KEYS.len());
         while let Some(written) = pairs.next_key::<String>()? {
             let key = known_key(&written, &KEYS, &mut seen).map_err(error)?;
-            match (key, pairs.next_value::<Scalar>()?) {
-                (_, Scalar::Null) => {}
+            match (key, pairs.next_value::<Value>()?) {
+                (_, Value::Null) => {}
                 ("weight", value) => {
                     spec.weight = Some(value.number_in(key, 0, WEIGHT_MAX).map_err(error)?);
                 }

@@ -12,10 +12,12 @@ mod given;
 mod group;
 mod group_spec;
 mod health_check;
+mod http_spec;
 pub(crate) mod identity;
 mod mark_spec;
+mod payload;
+mod protocol;
 mod rules;
-mod scalar;
 mod sections;
 mod spec;
 mod spec_json;
@@ -25,6 +27,9 @@ pub mod target_file;
 mod target_json;
 mod target_list;
 pub mod targets;
+mod tls;
+mod tls_spec;
+mod value;
 mod violation;
 
 pub use alibaba::AlibabaConfig;
@@ -33,17 +38,21 @@ pub(crate) use error::quoted;
 pub use error::{ConfigError, Problem};
 pub use given::Given;
 pub use group_spec::GroupSpec;
-pub(crate) use health_check::{PATH_CURE, path_wrong};
+pub(crate) use http_spec::{PATH_CURE, path_wrong};
 pub use mark_spec::MarkSpec;
+pub use payload::Payload;
+pub use protocol::CheckProtocol;
 pub use rules::Rules;
 pub use sections::derived_id;
-pub use spec::{CheckPort, CheckProtocol, HealthCheckSpec, handshake_name};
+pub use spec::{CheckPort, HealthCheckSpec, handshake_name};
 pub use spec_json::from_json;
+pub use tls::Tls;
+pub use tls_spec::TlsSpec;
 pub use violation::{Violation, Wrong};
 
-use crate::check::http::{Matcher, Method, Version};
+use crate::check::http::{BodyMatch, Matcher, Request};
 use crate::endpoint::Endpoint;
-use crate::recipe::{Close, Handshake};
+use crate::recipe::{Close, Handshake, ProxyProtocol, Reuse};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -334,7 +343,7 @@ pub enum Lifecycle {
 pub struct HealthCheck {
     /// Whether targets are probed at all.
     pub enabled: bool,
-    /// `TCP` or `HTTP`, with what only that protocol has.
+    /// What a probe does, with the settings that only that protocol has.
     pub protocol: Protocol,
     /// `traffic-port` (none) or a port.
     pub port: Option<u16>,
@@ -350,6 +359,10 @@ pub struct HealthCheck {
     pub close: Close,
     /// How far a TCP check's handshake goes.
     pub handshake: Handshake,
+    /// What goes first on a connection.
+    pub proxy_protocol: Option<ProxyProtocol>,
+    /// None: each probe has a connection of its own.
+    pub reuse: Option<Reuse>,
 }
 
 /// Protocol of a health check with its own settings.
@@ -357,17 +370,79 @@ pub struct HealthCheck {
 pub enum Protocol {
     /// A connection is enough.
     Tcp,
+    /// A datagram, and what comes back if anything must.
+    Udp(UdpSettings),
     /// A request and a matching status.
-    Http {
-        /// Path and query, beginning with `/`.
-        path: String,
-        /// Host header; none: each target's own address and port.
-        host: Option<String>,
-        /// Statuses that match, as written (`200-399`, `200,204`).
-        matcher: Matcher,
-        /// `GET`, or `HEAD`.
-        method: Method,
-        /// HTTP version of the request.
-        version: Version,
-    },
+    Http(HttpSettings),
+    /// The same over TLS.
+    Https(HttpSettings, Tls),
+    /// A handshake.
+    Tls(Tls),
+    /// grpc.health.v1 over cleartext HTTP/2.
+    Grpc(GrpcSettings),
+    /// The same over TLS.
+    Grpcs(GrpcSettings, Tls),
+}
+
+impl Protocol {
+    /// The word of it.
+    #[must_use]
+    pub const fn word(&self) -> CheckProtocol {
+        match self {
+            Self::Tcp => CheckProtocol::Tcp,
+            Self::Udp(_) => CheckProtocol::Udp,
+            Self::Http(_) => CheckProtocol::Http,
+            Self::Https(..) => CheckProtocol::Https,
+            Self::Tls(_) => CheckProtocol::Tls,
+            Self::Grpc(_) => CheckProtocol::Grpc,
+            Self::Grpcs(..) => CheckProtocol::Grpcs,
+        }
+    }
+
+    /// The settings of an HTTP or HTTPS check.
+    #[must_use]
+    pub const fn http(&self) -> Option<&HttpSettings> {
+        match self {
+            Self::Http(http) | Self::Https(http, _) => Some(http),
+            Self::Tcp | Self::Udp(_) | Self::Tls(_) | Self::Grpc(_) | Self::Grpcs(..) => None,
+        }
+    }
+
+    /// How handshakes are made, where there are any.
+    #[must_use]
+    pub const fn tls(&self) -> Option<&Tls> {
+        match self {
+            Self::Https(_, tls) | Self::Tls(tls) | Self::Grpcs(_, tls) => Some(tls),
+            Self::Tcp | Self::Udp(_) | Self::Http(_) | Self::Grpc(_) => None,
+        }
+    }
+}
+
+/// Settings of a UDP check.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UdpSettings {
+    /// The datagram; it may be empty.
+    pub send: Payload,
+    /// What a datagram that comes back must contain; none: silence passes too.
+    pub expect: Option<Payload>,
+}
+
+/// Settings of a request and its answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpSettings {
+    /// What is asked.
+    pub request: Request,
+    /// Statuses that match, as written (`200-399`, `200,204`).
+    pub matcher: Matcher,
+    /// What must be found in the body of the answer.
+    pub body_match: Option<BodyMatch>,
+}
+
+/// Settings of a gRPC check.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GrpcSettings {
+    /// The service that is asked about; empty: the server as a whole.
+    pub service: String,
+    /// The authority; none: each target's own address and port.
+    pub host: Option<String>,
 }

@@ -3,8 +3,9 @@
 //! Alibaba NLB API of 2022-04-30.
 
 use super::duration;
+use super::protocol::CheckProtocol;
 use super::violation::{Violation, Wrong};
-use crate::check::http::{Matcher, Version};
+use crate::check::http::{Matcher, Method, Version};
 use crate::limits::{ALIBABA_PATH_CHARS_MAX, HTTP_PATH_CHARS_MAX};
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -83,16 +84,54 @@ impl Rules {
         }
     }
 
-    /// Whether method and version of the request can be chosen.
-    pub(super) const fn request_can_be_chosen(self) -> bool {
+    /// What a health check can be.
+    #[must_use]
+    pub const fn protocols(self) -> &'static [CheckProtocol] {
+        use CheckProtocol::{Http, Https, Tcp, Tls, Udp};
+        match self {
+            Self::Classic | Self::Current => &[Tcp, Http, Https],
+            Self::Free => &[Tcp, Http, Https, Tls, Udp],
+            Self::Alibaba => &[Tcp, Http, Udp],
+        }
+    }
+
+    /// Whether the version of the request can be chosen.
+    pub(super) const fn version_can_be_chosen(self) -> bool {
         matches!(self, Self::Free | Self::Alibaba)
     }
 
-    pub(super) fn interval(self) -> Allowed<Duration> {
+    /// What the method of the request may be, in words, if it may not be `method`.
+    pub(super) fn method_allowed(self, method: Method) -> Result<(), &'static str> {
+        let (fits, allowed) = match self {
+            Self::Classic | Self::Current => (method == Method::Get, "GET only"),
+            Self::Alibaba => (matches!(method, Method::Get | Method::Head), "GET or HEAD"),
+            Self::Free => (true, "all"),
+        };
+        if fits { Ok(()) } else { Err(allowed) }
+    }
+
+    /// An error unless these are the rules that allow everything.
+    pub(super) fn free_only(
+        self,
+        setting: &'static str,
+        shown: impl FnOnce() -> String,
+    ) -> Result<(), Violation> {
+        match self {
+            Self::Free => Ok(()),
+            Self::Classic | Self::Current | Self::Alibaba => {
+                Err(self.outside(setting, shown(), "none", true))
+            }
+        }
+    }
+
+    pub(super) fn interval(self, protocol: CheckProtocol) -> Allowed<Duration> {
         match self {
             Self::Classic => Allowed::OneOf(vec![seconds(10), seconds(30)]),
             Self::Current => Allowed::Range(seconds(5)..=seconds(300)),
             Self::Free => Allowed::Range(Duration::from_millis(100)..=seconds(24 * 3_600)),
+            Self::Alibaba if protocol == CheckProtocol::Udp => {
+                Allowed::Range(seconds(1)..=seconds(300))
+            }
             Self::Alibaba => Allowed::Range(seconds(1)..=seconds(50)),
         }
     }

@@ -3,10 +3,12 @@
 
 use super::duration;
 use super::error::{Problem, nearest, quoted, shortened};
-use super::scalar::Scalar;
+use super::protocol::CheckProtocol;
 use super::spec::{
-    CheckPort, CheckProtocol, HealthCheckSpec, KEYS, TRAFFIC_PORT, close_name, handshake_name,
+    CheckPort, HealthCheckSpec, KEYS, TLS, TRAFFIC_PORT, close_name, handshake_name, proxy_name,
 };
+use super::tls_spec::TlsSpec;
+use super::value::Value;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::fmt;
@@ -51,7 +53,11 @@ impl<'de> Visitor<'de> for SpecVisitor {
         while let Some(written) = pairs.next_key::<String>()? {
             let key = known_key(&written, &KEYS, &mut seen)
                 .map_err(|problem| A::Error::custom(problem.at("health_check")))?;
-            let value: Scalar = pairs.next_value()?;
+            let value: Value = pairs.next_value()?;
+            if key == TLS {
+                spec.tls = TlsSpec::from_json(&value).map_err(A::Error::custom)?;
+                continue;
+            }
             spec.set(key, &value)
                 .map_err(|violation| A::Error::custom(violation.problem().at("health_check")))?;
         }
@@ -78,7 +84,8 @@ pub(super) fn known_key(
     Ok(key)
 }
 
-/// Settings that are not given are left out; of an HTTP check the host is there, if only as null.
+/// Settings that are not given are left out; of a check with a request the host is there, if only
+/// as null.
 impl Serialize for HealthCheckSpec {
     fn serialize<S: Serializer>(&self, json: S) -> Result<S::Ok, S::Error> {
         let mut map = json.serialize_map(None)?;
@@ -96,12 +103,23 @@ impl Serialize for HealthCheckSpec {
         put(&mut map, "close", self.close.map(close_name))?;
         put(&mut map, "handshake", self.handshake.map(handshake_name))?;
         put(&mut map, "path", self.path.as_ref())?;
-        if self.host.is_some() || self.protocol == Some(CheckProtocol::Http) {
+        if self.host.is_some() || self.protocol.is_some_and(|protocol| protocol.has("host")) {
             map.serialize_entry("host", &self.host)?;
         }
         put(&mut map, "matcher", self.matcher.as_ref())?;
         put(&mut map, "method", self.method.map(|method| method.name()))?;
         put(&mut map, "http_version", self.http_version.map(|version| version.name()))?;
+        put(&mut map, "headers", self.headers.as_ref())?;
+        put(&mut map, "body", self.body.as_ref())?;
+        put(&mut map, "body_contains", self.body_contains.as_ref())?;
+        put(&mut map, "body_regex", self.body_regex.as_ref())?;
+        put(&mut map, "send", self.send.as_ref())?;
+        put(&mut map, "expect", self.expect.as_ref())?;
+        put(&mut map, "grpc_service", self.grpc_service.as_ref())?;
+        put(&mut map, "proxy_protocol", self.proxy_protocol.map(proxy_name))?;
+        put(&mut map, "reuse", self.reuse)?;
+        put(&mut map, "fresh_connection_every", self.fresh_connection_every)?;
+        put(&mut map, TLS, Some(&self.tls).filter(|tls| !tls.is_empty()))?;
         map.end()
     }
 }

@@ -3,9 +3,9 @@
 
 use super::error::{Problem, nearest};
 use super::file::name_problem;
-use super::scalar::Scalar;
 use super::target_file::Entry;
 use super::targets::{TargetRange, parse_target};
+use super::value::Value;
 use super::{Lifecycle, TargetName};
 use std::net::IpAddr;
 
@@ -22,7 +22,7 @@ pub(super) trait Element: Default {
     const BODY_CURE: &'static str;
 
     /// Sets `key`, one of [`Element::KEYS`]; a null changes nothing.
-    fn set(&mut self, key: &'static str, value: Scalar) -> Result<(), Problem>;
+    fn set(&mut self, key: &'static str, value: Value) -> Result<(), Problem>;
 
     /// The item that all fields make.
     fn finish(self) -> Result<Self::Item, Problem>;
@@ -44,8 +44,8 @@ impl Element for TargetFields {
     const KEYS: &'static [&'static str] = &["id", "address", "port", "zone", "weight", "lifecycle"];
     const BODY_CURE: &'static str = "write {\"targets\":[{\"address\":\"10.0.0.1\",\"port\":80}]}";
 
-    fn set(&mut self, key: &'static str, value: Scalar) -> Result<(), Problem> {
-        if matches!(value, Scalar::Null) {
+    fn set(&mut self, key: &'static str, value: Value) -> Result<(), Problem> {
+        if matches!(value, Value::Null) {
             return Ok(());
         }
         let again = match key {
@@ -93,8 +93,8 @@ impl Element for NameFields {
     const KEYS: &'static [&'static str] = &["id", "address", "port"];
     const BODY_CURE: &'static str = "write {\"targets\":[{\"id\":\"10.0.0.1\",\"port\":80}]}";
 
-    fn set(&mut self, key: &'static str, value: Scalar) -> Result<(), Problem> {
-        if matches!(value, Scalar::Null) {
+    fn set(&mut self, key: &'static str, value: Value) -> Result<(), Problem> {
+        if matches!(value, Value::Null) {
             return Ok(());
         }
         let again = match key {
@@ -128,7 +128,7 @@ fn once(key: &str, again: bool) -> Result<(), Problem> {
     Ok(())
 }
 
-impl Scalar {
+impl Value {
     fn wrong(&self, key: &str, cure: impl Into<String>) -> Problem {
         Problem::new(format!("{key} {} is not allowed", self.shown()), cure)
     }
@@ -136,9 +136,13 @@ impl Scalar {
     fn name(self, key: &str) -> Result<String, Problem> {
         match self {
             Self::Text(text) if name_problem(&text).is_none() => Ok(text),
-            Self::Null | Self::Text(_) | Self::Number(_) | Self::Bool(_) | Self::Other(_) => {
-                Err(self.wrong(key, "use text of 1 to 255 printable characters"))
-            }
+            Self::Null
+            | Self::Text(_)
+            | Self::Number(_)
+            | Self::Bool(_)
+            | Self::List(_)
+            | Self::Table(_)
+            | Self::Other(_) => Err(self.wrong(key, "use text of 1 to 255 printable characters")),
         }
     }
 
@@ -158,7 +162,12 @@ impl Scalar {
     pub(super) fn number_in(self, key: &str, least: u16, most: u16) -> Result<u16, Problem> {
         let number = match &self {
             Self::Number(number) => u16::try_from(*number).ok(),
-            Self::Null | Self::Text(_) | Self::Bool(_) | Self::Other(_) => None,
+            Self::Null
+            | Self::Text(_)
+            | Self::Bool(_)
+            | Self::List(_)
+            | Self::Table(_)
+            | Self::Other(_) => None,
         };
         let in_range = number.filter(|number| (least..=most).contains(number));
         in_range

@@ -7,9 +7,9 @@
 
 use super::TargetName;
 use super::error::{ConfigError, Problem, nearest, quoted, shortened};
-use super::scalar::Scalar;
 use super::target_fields::{Element, NameFields, TargetFields};
 use super::target_file::{Counted, Entry, Take, cannot_read};
+use super::value::Value;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::cell::Cell;
 use std::fmt;
@@ -211,7 +211,7 @@ impl<'de, E: Element> Visitor<'de> for Object<'_, '_, E> {
         let mut fields = E::default();
         while let Some(key) = pairs.next_key::<String>()? {
             let mark = place.mark();
-            let value: Scalar = pairs.next_value()?;
+            let value: Value = pairs.next_value()?;
             let Some(&known) = E::KEYS.iter().find(|&&known| known == key) else {
                 let what = format!("unknown key {}", quoted(&key));
                 let problem = Problem::new(what, nearest(&key, E::KEYS));

@@ -3,6 +3,7 @@
 
 use super::duration;
 use super::error::Problem;
+use super::protocol::CheckProtocol;
 use super::rules::Rules;
 use std::fmt;
 use std::time::Duration;
@@ -50,12 +51,11 @@ pub enum Wrong {
         /// The unhealthy threshold, and whether it is the default.
         unhealthy: (u8, bool),
     },
-    /// A protocol that exists, but is not checked in this version.
-    NotInThisVersion,
-    /// The setting has a meaning for an HTTP check only, and this is a TCP check.
-    HttpOnly,
-    /// The setting has a meaning for a TCP check only, and this is an HTTP check.
-    TcpOnly,
+    /// The setting has no meaning for the protocol of the health check.
+    NoMeaning {
+        /// That protocol.
+        protocol: CheckProtocol,
+    },
     /// The value is not what the setting holds, in any rule set.
     Malformed {
         /// What it is (not), behind key and value: `does not begin with /`.
@@ -124,16 +124,10 @@ impl Wrong {
                 let cure = "set both to the same number from 2 to 10";
                 Problem::new(what, format!("{cure}{free}"))
             }
-            Self::NotInThisVersion => {
-                wrong("is not checked in this version", "use \"TCP\" or \"HTTP\"".to_owned())
-            }
-            Self::HttpOnly => {
-                let cure = format!("remove {setting}, or set protocol = \"HTTP\"");
-                wrong("has no meaning for a TCP check", cure)
-            }
-            Self::TcpOnly => {
-                let cure = format!("remove {setting}, or set protocol = \"TCP\"");
-                wrong("has a meaning for a TCP check only", cure)
+            Self::NoMeaning { protocol } => {
+                let near = protocol.nearest_with(setting).name();
+                let cure = format!("remove {setting}, or set protocol = {near:?}");
+                wrong(&format!("has no meaning for {}", protocol.check()), cure)
             }
             Self::Malformed { what, cure } => wrong(what, cure.clone()),
             Self::Part { what, cure } => Problem::new(format!("{setting} {what}"), cure),

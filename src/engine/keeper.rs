@@ -14,14 +14,14 @@ use super::edits::{self, EditRequest};
 use super::fixed::Fixed;
 use super::persist::{self, Now};
 use super::warm::Past;
-use super::{Engine, EngineError, scan};
+use super::{Engine, EngineError, files, scan};
 use crate::api::{LastReload, ReloadError, ReloadSummary};
 use crate::collector;
 use crate::config::{Config, Given};
 use crate::edit::{Conflict, Judge};
 use crate::health::Health;
 use crate::heap;
-use crate::registry::{Change, IdAllocator, Registry, mass_removal};
+use crate::registry::{Change, IdAllocator, Plan, Registry, mass_removal};
 use crate::schedule::First;
 use crate::store::{Op, Store};
 use crate::table::StateTable;
@@ -280,7 +280,11 @@ impl Keeper {
         let (groups, previous) = (config.groups.len(), &self.registry);
         // A registry that is refused has taken no ids, and freed none.
         let mut ids = self.ids.clone();
-        let (registry, change) = Registry::build(&config, Some(previous), &mut ids, monotonic());
+        let changed = files::changed(previous);
+        let mut plan = Plan::reload(&config, previous);
+        files::put_in(&changed, &mut plan);
+        let (registry, change) = previous.next(&plan, &mut ids, monotonic());
+        drop(plan);
         drop(config);
         let (revision, added, removed) =
             (registry.revision, change.registered, change.deregistered);

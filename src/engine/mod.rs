@@ -6,6 +6,7 @@
 
 pub mod daemon;
 mod edits;
+mod files;
 mod fixed;
 mod journal;
 mod keeper;

@@ -5,6 +5,7 @@
 //! are said in the log and stay in the store. What stops the start: a name, an id or a port that
 //! two objects want, and more targets than there may be.
 
+use super::files;
 use crate::config::{Config, GroupSpec, ListenerConfig, TargetName, from_json};
 use crate::edit::{Conflict, Step, Touched};
 use crate::limits::DEREGISTRATION_DELAY_MAX;
@@ -160,8 +161,9 @@ fn restored(loaded: LoadedGroup, now: Now) -> Result<Restored, RestoreError> {
     let LoadedGroup { row, next_serial, targets } = loaded;
     let wrong = |problem: String| RestoreError::Settings { group: row.name.clone(), problem };
     let spec: GroupSpec = from_json(row.settings_json.as_bytes()).map_err(wrong)?;
-    let built = spec.build(&row.name, row.id.clone(), row.origin.clone());
+    let built = spec.build_once_taken(&row.name, row.id.clone(), row.origin.clone());
     let mut config = built.map_err(|violation| wrong(violation.to_string()))?;
+    files::say_if_held_back(&config);
     let (mut serials, mut drains_until) = (Vec::new(), Vec::new());
     for row in targets {
         let end = row.drains_until_ms.map(|end_ms| monotonic(end_ms, now));

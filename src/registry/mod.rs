@@ -161,7 +161,7 @@ impl Group {
     /// initial is (DESIGN 3.2).
     #[must_use]
     pub fn is_probed(&self, position: usize) -> bool {
-        self.config.health_check.enabled
+        self.config.health_check.is_on()
             && self.in_use
             && self.members.weight(position) > 0
             && self.members.lifecycle(position) == Lifecycle::Running

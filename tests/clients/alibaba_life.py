@@ -125,7 +125,7 @@ errors = [
     (400, "IllegalParam", lambda: change(tcp, health_check_interval=51)),
     (400, "IllegalParam", lambda: change(tcp, healthy_threshold=11)),
     (400, "IllegalParam", lambda: change(tcp, health_check_http_code=["http_2xx"])),
-    (400, "IllegalParam", lambda: create("udp", CheckOf(health_check_type="UDP"))),
+    (400, "IllegalParam", lambda: create("https", CheckOf(health_check_type="HTTPS"))),
     (400, None, lambda: nlb.delete_server_group(models.DeleteServerGroupRequest(server_group_id=tcp))),
 ]
 for number, (status, code, call) in enumerate(errors):

@@ -71,6 +71,8 @@ fn group(name: &str, targets: Vec<TargetConfig>) -> GroupConfig {
             unhealthy_threshold: 3,
             close: Close::Reset,
             handshake: Handshake::Half,
+            proxy_protocol: None,
+            reuse: None,
         },
         targets,
         targets_files: Vec::new(),

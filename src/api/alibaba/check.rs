@@ -7,7 +7,7 @@ use super::error::AlibabaError;
 use super::request::Request;
 use crate::check::http::{Matcher, Method, Version};
 use crate::config::{
-    CheckPort, CheckProtocol, HealthCheck, HealthCheckSpec, Protocol, Violation, Wrong,
+    CheckPort, CheckProtocol, HealthCheck, HealthCheckSpec, Protocol, UdpSettings, Violation, Wrong,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -20,7 +20,7 @@ const CLASSES: [&str; 4] = ["http_2xx", "http_3xx", "http_4xx", "http_5xx"];
 const FIRST_CLASS: u8 = 2;
 const VERSIONS: [(&str, Version); 2] = [("HTTP1.0", Version::Http10), ("HTTP1.1", Version::Http11)];
 
-/// The settings that the request gives. Those of UDP checks are ignored.
+/// The settings that the request gives. As there, those of UDP checks are ignored for others.
 pub(super) fn spec(request: &mut Request) -> Result<HealthCheckSpec, AlibabaError> {
     let name = |name: &str| format!("{CONFIG}.{name}");
     let mut number = |key: &str| request.integer(&name(key), 0..=u32::from(u16::MAX));
@@ -35,10 +35,15 @@ pub(super) fn spec(request: &mut Request) -> Result<HealthCheckSpec, AlibabaErro
     let version = VERSIONS.map(|(word, _)| word);
     let version = request.word(&name("HealthCheckHttpVersion"), &version)?;
     let method = request.word(&name("HttpCheckMethod"), &["GET", "HEAD"])?;
+    let protocol = protocol(request)?;
+    let is_udp = protocol.is_none_or(|protocol| protocol == CheckProtocol::Udp);
+    let mut payload =
+        |key: &str| request.text(&name(key)).filter(|text| is_udp && !text.is_empty());
+    let (send, expect) = (payload("HealthCheckReq"), payload("HealthCheckExp"));
     let seconds = |number: Option<u32>| number.map(|n| Duration::from_secs(n.into()));
     Ok(HealthCheckSpec {
         enabled: request.boolean(&name("HealthCheckEnabled"))?,
-        protocol: protocol(request)?,
+        protocol,
         port,
         path: request.text(&name("HealthCheckUrl")),
         host: request.text(&name("HealthCheckDomain")).filter(|host| host != SERVER_IP),
@@ -51,6 +56,8 @@ pub(super) fn spec(request: &mut Request) -> Result<HealthCheckSpec, AlibabaErro
         http_version: version
             .and_then(|word| VERSIONS.into_iter().find(|(known, _)| *known == word))
             .map(|(_, version)| version),
+        send,
+        expect,
         ..HealthCheckSpec::default()
     })
 }
@@ -62,8 +69,9 @@ fn protocol(request: &mut Request) -> Result<Option<CheckProtocol>, AlibabaError
         None => Ok(None),
         Some("TCP") => Ok(Some(CheckProtocol::Tcp)),
         Some("HTTP") => Ok(Some(CheckProtocol::Http)),
+        Some("UDP") => Ok(Some(CheckProtocol::Udp)),
         Some(word) => {
-            let why = format!("{word} checks are not in this version; use TCP or HTTP");
+            let why = format!("{word}; allowed: TCP, HTTP, UDP");
             Err(request.illegal(&name, why))
         }
     }
@@ -99,17 +107,21 @@ impl From<Violation> for AlibabaError {
             "matcher" => "HealthCheckHttpCode",
             "method" => "HttpCheckMethod",
             "http_version" => "HealthCheckHttpVersion",
+            "send" => "HealthCheckReq",
+            "expect" => "HealthCheckExp",
             other => other,
         };
         let why = match &violation.wrong {
             Wrong::Outside { allowed, .. } => {
                 format!("{}; allowed: {allowed}", violation.value)
             }
-            Wrong::HttpOnly => "it is for HealthCheckType HTTP, and this is a TCP check".to_owned(),
+            Wrong::NoMeaning { protocol } => {
+                let near = protocol.nearest_with(violation.setting).name();
+                let is = protocol.check();
+                format!("it is for HealthCheckType {near}, and this is {is}")
+            }
             Wrong::AboveInterval { .. }
             | Wrong::ThresholdsDiffer { .. }
-            | Wrong::NotInThisVersion
-            | Wrong::TcpOnly
             | Wrong::Malformed { .. }
             | Wrong::Part { .. } => violation.to_string(),
         };
@@ -129,13 +141,17 @@ pub(super) fn form(check: &HealthCheck) -> Value {
         "UnhealthyThreshold": check.unhealthy_threshold,
         "HealthCheckHttpCode": [],
     });
-    if let Protocol::Http { path, host, matcher, method, version } = &check.protocol {
-        let version = VERSIONS.into_iter().find(|(_, known)| known == version);
-        form["HealthCheckUrl"] = json!(path);
-        form["HealthCheckDomain"] = json!(host.as_deref().unwrap_or(SERVER_IP));
-        form["HealthCheckHttpCode"] = codes(matcher);
-        form["HttpCheckMethod"] = json!(method.name());
+    if let Some(http) = check.protocol.http() {
+        let version = VERSIONS.into_iter().find(|(_, known)| *known == http.request.version);
+        form["HealthCheckUrl"] = json!(http.request.path);
+        form["HealthCheckDomain"] = json!(http.request.host.as_deref().unwrap_or(SERVER_IP));
+        form["HealthCheckHttpCode"] = codes(&http.matcher);
+        form["HttpCheckMethod"] = json!(http.request.method.name());
         form["HealthCheckHttpVersion"] = json!(version.map(|(word, _)| word));
+    }
+    if let Protocol::Udp(UdpSettings { send, expect }) = &check.protocol {
+        form["HealthCheckReq"] = json!(send.written());
+        form["HealthCheckExp"] = json!(expect.as_ref().map_or("", |expect| expect.written()));
     }
     form
 }

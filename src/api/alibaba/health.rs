@@ -117,7 +117,7 @@ impl Page<'_> {
         let reading = self.table.read(member.target);
         let taken_up = self.table.is_taken_up(self.view, &reading.verdict);
         let shown = explain(group, position, &reading, taken_up).state;
-        let status = status(shown, group.config.health_check.enabled, &reading)?;
+        let status = status(shown, group.config.health_check.is_on(), &reading)?;
         let mut server = json!({
             "ServerId": member.id,
             "ServerIp": member.endpoint.ip(),

@@ -99,22 +99,15 @@ fn refused(violation: &Violation, protocol: &str) -> AwsError {
         ("matcher", Wrong::Outside { rules: Rules::Classic, .. }) => {
             format!("Custom health check matchers are not supported for health checks {with}")
         }
-        ("matcher", Wrong::HttpOnly) => {
+        ("matcher", Wrong::NoMeaning { .. }) => {
             "Health check matchers are not supported for TCP health checks".to_owned()
         }
-        ("path", Wrong::HttpOnly) => {
+        ("path", Wrong::NoMeaning { .. }) => {
             "Health check paths are not supported for TCP health checks".to_owned()
         }
         (_, Wrong::ThresholdsDiffer { .. }) => {
             format!(
                 "Health check healthy threshold and unhealthy threshold must be the same {with}"
-            )
-        }
-        (_, Wrong::NotInThisVersion) => {
-            let name = value.trim_matches('"');
-            format!(
-                "Health check protocol '{name}' is not supported in this version of ringcheck; \
-                 use TCP or HTTP"
             )
         }
         (_, Wrong::AboveInterval { .. }) => {

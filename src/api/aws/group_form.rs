@@ -2,7 +2,7 @@
 
 use super::find;
 use crate::api::xml::Xml;
-use crate::config::{AwsConfig, GroupConfig, LoadBalancerConfig, Protocol, Source};
+use crate::config::{AwsConfig, GroupConfig, LoadBalancerConfig, Source};
 use crate::registry::Registry;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -95,9 +95,9 @@ fn write(xml: &mut Xml, aws: &AwsConfig, group: &GroupConfig, uses: &Uses<'_>) {
     xml.plain("HealthCheckTimeoutSeconds", whole_seconds(check.timeout));
     xml.plain("HealthyThresholdCount", check.healthy_threshold);
     xml.plain("UnhealthyThresholdCount", check.unhealthy_threshold);
-    if let Protocol::Http { path, matcher, .. } = &check.protocol {
-        xml.text("HealthCheckPath", path);
-        xml.element("Matcher", |xml| xml.plain("HttpCode", matcher));
+    if let Some(http) = check.protocol.http() {
+        xml.text("HealthCheckPath", &http.request.path);
+        xml.element("Matcher", |xml| xml.plain("HttpCode", &http.matcher));
     }
     xml.element("LoadBalancerArns", |xml| {
         for of in uses.0.get(group.name.as_str()).into_iter().flatten() {

@@ -83,7 +83,7 @@ fn in_flight_worst(view: &View) -> u64 {
         let check = &group.config.health_check;
         let states = [Initial, Healthy, Unhealthy, Unavailable];
         let probed = states.into_iter().map(|state| u64::from(sets.count(state))).sum();
-        if check.enabled && !check.is_raw() { check.in_flight_worst(probed) } else { 0 }
+        if check.is_on() && !check.is_raw() { check.in_flight_worst(probed) } else { 0 }
     };
     groups.map(of_group).sum()
 }

@@ -1,27 +1,18 @@
 //! The arguments of `probe`, parsed: recipes, targets, and how to go about it.
 
 use super::list::Targets;
-use super::target::{Place, Scheme, Target, parse};
-use super::{ProbeArgs, ProbeBackend, ProbeFormat, ProbeProtocol};
-use crate::check::http::{Matcher, Method, Version};
+use super::settings::Settings;
+use super::target::{Place, Target, parse};
+use super::{ProbeArgs, ProbeBackend, ProbeFormat};
 use crate::cli::{Failure, listed};
 use crate::config::target_file::{self, Entry, Item};
 use crate::config::targets::TargetRange;
-use crate::config::{
-    Backend, ConfigError, HealthCheck, PATH_CURE, Problem, Protocol, duration, path_wrong, quoted,
-};
+use crate::config::{Backend, CheckProtocol, ConfigError, Problem, quoted};
 use crate::limits::TARGETS_MAX_DEFAULT;
-use crate::recipe::{Close, Handshake, Recipe};
+use crate::recipe::Recipe;
 use std::collections::HashMap;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::path::Path;
-use std::time::Duration;
-
-/// Statuses that a matcher may name, and the bounds of the timeout: rule set `free` (DESIGN 3.1).
-const STATUSES: std::ops::RangeInclusive<u16> = 100..=599;
-const TIMEOUTS: std::ops::RangeInclusive<Duration> =
-    Duration::from_millis(10)..=Duration::from_secs(300);
-const HTTP_PORT: u16 = 80;
 
 /// What to probe, and how.
 #[derive(Debug)]
@@ -79,45 +70,28 @@ fn usage(problem: Problem) -> Failure {
     Failure::usage(format_args!("{problem}; see 'ringcheck probe --help'"))
 }
 
+/// What the recipe of a target follows from, besides the options: protocol, path and name.
+type Asked = (CheckProtocol, Option<String>, Option<String>);
+
 /// Collects targets, and the recipes that they need.
 struct Builder {
-    protocol: Scheme,
+    protocol: CheckProtocol,
     port: Option<u16>,
-    path: Option<String>,
-    timeout: Option<Duration>,
-    matcher: Option<Matcher>,
-    handshake: Option<Handshake>,
+    settings: Settings,
     targets: Targets,
     recipes: Vec<Recipe>,
-    /// The number of each recipe: none is TCP, else path and Host header.
-    numbers: HashMap<Option<(String, Option<String>)>, u32>,
+    /// The number of each recipe.
+    numbers: HashMap<Asked, u32>,
     /// Names resolved so far.
     resolved: HashMap<String, IpAddr>,
 }
 
 impl Builder {
     fn new(args: &ProbeArgs) -> Result<Self, Problem> {
-        let protocol = match args.protocol {
-            ProbeProtocol::Tcp => Scheme::Tcp,
-            ProbeProtocol::Http => Scheme::Http,
-            ProbeProtocol::Https | ProbeProtocol::Tls | ProbeProtocol::Udp => {
-                let word = format!("{:?}", args.protocol).to_uppercase();
-                let what = format!("--protocol {word} is not in this version");
-                return Err(Problem::new(what, "use tcp or http"));
-            }
-        };
-        if let Some(path) = &args.path
-            && let Some(wrong) = path_wrong(path)
-        {
-            return Err(Problem::new(format!("--path {} {wrong}", quoted(path)), PATH_CURE));
-        }
         Ok(Self {
-            protocol,
+            protocol: args.protocol.into(),
             port: args.port,
-            path: args.path.clone(),
-            timeout: args.timeout.as_deref().map(timeout).transpose()?,
-            matcher: args.matcher.as_deref().map(matcher).transpose()?,
-            handshake: args.handshake.map(Handshake::from),
+            settings: Settings::new(args)?,
             targets: Targets::default(),
             recipes: Vec::new(),
             numbers: HashMap::new(),
@@ -138,19 +112,19 @@ impl Builder {
     }
 
     fn add(&mut self, text: &str) -> Result<(), Problem> {
-        let Target { scheme, place, is_range, path } = parse(text)?;
-        let scheme = scheme.unwrap_or(self.protocol);
+        let Target { protocol, place, is_range, path } = parse(text)?;
+        let protocol = protocol.unwrap_or(self.protocol);
         let written_port = match place {
             Place::Addresses(range) => range.port,
             Place::Name(_, port) => port,
         };
-        let port = self.port(text, scheme, written_port)?;
+        let port = self.port(text, protocol, written_port)?;
         let host = match place {
-            Place::Name(name, _) if port == HTTP_PORT => Some(name.to_owned()),
+            Place::Name(name, _) if Some(port) == port_default(protocol) => Some(name.to_owned()),
             Place::Name(name, _) => Some(format!("{name}:{port}")),
             Place::Addresses(_) => None,
         };
-        let recipe = self.recipe(text, scheme, path, host)?;
+        let recipe = self.recipe(text, (protocol, path, host))?;
         // Last, because it takes longest.
         let range = match place {
             Place::Addresses(range) => range,
@@ -168,92 +142,34 @@ impl Builder {
     fn add_object(&mut self, entry: &Entry) -> Result<(), Problem> {
         let text = entry.range.to_string();
         let port = self.port(&text, self.protocol, entry.range.port)?;
-        let recipe = self.recipe(&text, self.protocol, None, None)?;
+        let recipe = self.recipe(&text, (self.protocol, None, None))?;
         self.targets.push(entry.range, port, recipe, entry.id.as_deref())
     }
 
     /// The port of a target that was written with `written`.
-    fn port(&self, text: &str, scheme: Scheme, written: Option<u16>) -> Result<u16, Problem> {
-        let default = match scheme {
-            Scheme::Tcp => None,
-            Scheme::Http => Some(HTTP_PORT),
-        };
-        written.or(self.port).or(default).ok_or_else(|| {
+    fn port(
+        &self,
+        text: &str,
+        protocol: CheckProtocol,
+        written: Option<u16>,
+    ) -> Result<u16, Problem> {
+        written.or(self.port).or(port_default(protocol)).ok_or_else(|| {
             let what = format!("target {} has no port", quoted(text));
             Problem::new(what, "write address:port, or give --port")
         })
     }
 
-    /// The number of the recipe that a target needs.
-    fn recipe(
-        &mut self,
-        text: &str,
-        scheme: Scheme,
-        path: Option<String>,
-        host: Option<String>,
-    ) -> Result<u32, Problem> {
-        let key = match scheme {
-            Scheme::Tcp => {
-                self.refuse_http_settings(text)?;
-                None
-            }
-            Scheme::Http => {
-                self.refuse_handshake(text)?;
-                let path = path.or_else(|| self.path.clone()).unwrap_or_else(|| "/".to_owned());
-                Some((path, host))
-            }
-        };
-        if let Some(&number) = self.numbers.get(&key) {
+    /// The number of the recipe that target `text` needs.
+    fn recipe(&mut self, text: &str, asked: Asked) -> Result<u32, Problem> {
+        if let Some(&number) = self.numbers.get(&asked) {
             return Ok(number);
         }
+        let (protocol, path, host) = asked.clone();
+        let recipe = self.settings.recipe(text, protocol, path, host)?;
         let number = u32::try_from(self.recipes.len()).unwrap_or(u32::MAX);
-        let protocol = match key.clone() {
-            None => Protocol::Tcp,
-            Some((path, host)) => Protocol::Http {
-                path,
-                host,
-                matcher: self.matcher.unwrap_or_default(),
-                method: Method::default(),
-                version: Version::default(),
-            },
-        };
-        self.recipes.push(self.health_check(protocol).recipe());
-        self.numbers.insert(key, number);
+        self.recipes.push(recipe);
+        self.numbers.insert(asked, number);
         Ok(number)
-    }
-
-    fn health_check(&self, protocol: Protocol) -> HealthCheck {
-        HealthCheck {
-            enabled: true,
-            timeout: self.timeout.unwrap_or_else(|| protocol.timeout_default()),
-            protocol,
-            port: None,
-            // The next probe of a target starts when the one before is over.
-            interval: Duration::ZERO,
-            healthy_threshold: 1,
-            unhealthy_threshold: 1,
-            close: Close::default(),
-            handshake: self.handshake.unwrap_or_default(),
-        }
-    }
-
-    fn refuse_handshake(&self, text: &str) -> Result<(), Problem> {
-        if self.handshake.is_none() {
-            return Ok(());
-        }
-        let what = format!("--handshake has no meaning for HTTP target {}", quoted(text));
-        Err(Problem::new(what, "remove --handshake, or probe HTTP targets by themselves"))
-    }
-
-    fn refuse_http_settings(&self, text: &str) -> Result<(), Problem> {
-        let given = [("--path", self.path.is_some()), ("--matcher", self.matcher.is_some())];
-        match given.iter().find(|setting| setting.1) {
-            None => Ok(()),
-            Some((setting, _)) => Err(Problem::new(
-                format!("{setting} has no meaning for TCP target {}", quoted(text)),
-                format!("remove {setting}, or add --protocol http"),
-            )),
-        }
     }
 
     fn resolve(&mut self, name: &str) -> Result<IpAddr, Problem> {
@@ -274,20 +190,13 @@ impl Builder {
     }
 }
 
-fn timeout(text: &str) -> Result<Duration, Problem> {
-    let problem = |what: &str, cure: &str| Problem::new(format!("--timeout {what}"), cure);
-    let timeout = duration::parse(text).map_err(|found| problem(&found.what, &found.cure))?;
-    if TIMEOUTS.contains(&timeout) {
-        return Ok(timeout);
+/// The port where none is written.
+const fn port_default(protocol: CheckProtocol) -> Option<u16> {
+    match protocol {
+        CheckProtocol::Http => Some(80),
+        CheckProtocol::Https | CheckProtocol::Tls | CheckProtocol::Grpcs => Some(443),
+        CheckProtocol::Tcp | CheckProtocol::Udp | CheckProtocol::Grpc => None,
     }
-    Err(problem(&format!("{} is out of range", quoted(text)), "allowed: 10ms to 5m"))
-}
-
-fn matcher(text: &str) -> Result<Matcher, Problem> {
-    Matcher::parse(text, STATUSES).map_err(|message| {
-        let (what, cure) = message.split_once("; ").unwrap_or((&message, "write it as 200-399"));
-        Problem::new(format!("--matcher {what}"), cure)
-    })
 }
 
 #[cfg(test)]
@@ -295,6 +204,7 @@ mod tests {
     use super::*;
     use crate::check::{Check, Probe};
     use clap::Parser;
+    use std::time::Duration;
 
     #[derive(clap::Parser)]
     struct Command {
@@ -402,8 +312,8 @@ mod tests {
         assert_eq!(lines.targets.find(2).0, Some("http://10.0.0.2/x"));
         let json = r#"[{"id":"i-1","address":"10.0.0.1","port":80,"weight":1},{"address":"::1"}]"#;
         assert_eq!(list(&read(json).unwrap()), ["i-1 10.0.0.1:80 0", "= [::1]:9 0"]);
-        let wrong = read("10.0.0.1\nhttps://x\n").unwrap_err();
-        assert!(wrong.contains("is not in this version, FILE:2; use tcp:// or"), "{wrong}");
+        let wrong = read("10.0.0.1\nftp://x\n").unwrap_err();
+        assert!(wrong.contains("target \"ftp://x\", FILE:2; allowed: tcp://, http"), "{wrong}");
         assert!(read("# none\n").unwrap_err().starts_with("no targets; "));
         let missing = options(&["--targets", "/does/not/exist"]).unwrap_err();
         assert!(missing.starts_with("cannot read the targets (No such file"), "{missing}");
@@ -445,8 +355,8 @@ mod tests {
                 "--timeout \"9ms\" is out of range; allowed: 10ms to 5m",
             ),
             (
-                &["a:1", "--protocol", "udp"],
-                "--protocol UDP is not in this version; use tcp or http",
+                &["a:1", "--protocol", "udp", "--send", "hex:0"],
+                "--send \"hex:0\" is not hexadecimal; write pairs of digits, as \"hex:0d0a\"",
             ),
             (
                 &["10.0.0.0/8:80"],

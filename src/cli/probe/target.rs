@@ -2,20 +2,12 @@
 //!
 //! ```text
 //! 10.0.0.1:80   [::1]:80   host:80   10.0.0.0/16:80   tcp://host:80   http://host:8080/healthz
+//! https://host/healthz   tls://host:465   udp://host:53   grpc://host:50051   grpcs://host
 //! ```
 
 use crate::config::targets::{TargetRange, parse_target};
-use crate::config::{PATH_CURE, Problem, path_wrong, quoted};
+use crate::config::{CheckProtocol, PATH_CURE, Problem, path_wrong, quoted};
 use crate::limits::HTTP_HOST_CHARS_MAX;
-
-/// What a scheme asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scheme {
-    /// `tcp://`
-    Tcp,
-    /// `http://`
-    Http,
-}
 
 /// Where a target is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +22,7 @@ pub(super) enum Place<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target<'a> {
     /// None: that of `--protocol`.
-    pub(super) scheme: Option<Scheme>,
+    pub(super) protocol: Option<CheckProtocol>,
     pub(super) place: Place<'a>,
     /// Whether it was written as a CIDR range, of one address or many.
     pub(super) is_range: bool,
@@ -46,23 +38,27 @@ pub(super) fn parse(text: &str) -> Result<Target<'_>, Problem> {
     let Some((scheme, rest)) = text.split_once("://") else {
         return parse_plain(None, text, text);
     };
-    match scheme.to_ascii_lowercase().as_str() {
-        "tcp" => parse_plain(Some(Scheme::Tcp), rest.strip_suffix('/').unwrap_or(rest), text),
-        "http" => parse_http(rest, text),
-        "https" | "tls" | "udp" => Err(Problem::new(
-            format!("scheme of target {} is not in this version", quoted(text)),
-            "use tcp:// or http://",
-        )),
-        _ => Err(Problem::new(
-            format!("unknown scheme of target {}", quoted(text)),
-            "use tcp:// or http://",
-        )),
+    let named = |protocol: &CheckProtocol| protocol.name().eq_ignore_ascii_case(scheme);
+    let Some(protocol) = CheckProtocol::ALL.into_iter().find(named) else {
+        let what = format!("unknown scheme of target {}", quoted(text));
+        let schemes = CheckProtocol::ALL.map(|known| word(known) + "://");
+        return Err(Problem::new(what, format!("allowed: {}", schemes.join(", "))));
+    };
+    match protocol {
+        CheckProtocol::Http | CheckProtocol::Https => parse_url(protocol, rest, text),
+        CheckProtocol::Tcp
+        | CheckProtocol::Tls
+        | CheckProtocol::Udp
+        | CheckProtocol::Grpc
+        | CheckProtocol::Grpcs => {
+            parse_plain(Some(protocol), rest.strip_suffix('/').unwrap_or(rest), text)
+        }
     }
 }
 
 /// `place` alone; `text` is what the whole target looks like.
 fn parse_plain<'a>(
-    scheme: Option<Scheme>,
+    protocol: Option<CheckProtocol>,
     place: &'a str,
     text: &'a str,
 ) -> Result<Target<'a>, Problem> {
@@ -70,7 +66,7 @@ fn parse_plain<'a>(
     match place_of(place) {
         Ok(found) => {
             let is_range = place.contains('/');
-            Ok(Target { scheme, place: found, is_range, path: None })
+            Ok(Target { protocol, place: found, is_range, path: None })
         }
         Err(problem) => match place.split_once('/') {
             // A range that is wrong has a problem of its own; this one is of an address with a
@@ -84,7 +80,11 @@ fn parse_plain<'a>(
     }
 }
 
-fn parse_http<'a>(rest: &'a str, text: &'a str) -> Result<Target<'a>, Problem> {
+fn parse_url<'a>(
+    protocol: CheckProtocol,
+    rest: &'a str,
+    text: &'a str,
+) -> Result<Target<'a>, Problem> {
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, tail) = rest.split_at(end);
     if authority.contains('@') {
@@ -101,7 +101,7 @@ fn parse_http<'a>(rest: &'a str, text: &'a str) -> Result<Target<'a>, Problem> {
     if !has_port && tail.contains(':') && tail.strip_prefix('/').is_some_and(is_prefix) {
         return Err(Problem::new(
             format!("target {} may be a range or a path", quoted(text)),
-            format!("for the range write {authority}{tail} --protocol http"),
+            format!("for the range write {authority}{tail} --protocol {}", word(protocol)),
         ));
     }
     let tail = tail.split('#').next().unwrap_or_default();
@@ -113,7 +113,12 @@ fn parse_http<'a>(rest: &'a str, text: &'a str) -> Result<Target<'a>, Problem> {
     if let Some(wrong) = path.as_deref().and_then(path_wrong) {
         return Err(Problem::new(format!("path of target {} {wrong}", quoted(text)), PATH_CURE));
     }
-    Ok(Target { scheme: Some(Scheme::Http), place, is_range: false, path })
+    Ok(Target { protocol: Some(protocol), place, is_range: false, path })
+}
+
+/// As it stands before `://`.
+pub(super) fn word(protocol: CheckProtocol) -> String {
+    protocol.name().to_lowercase()
 }
 
 fn parse_place<'a>(place: &'a str, text: &str) -> Result<Place<'a>, Problem> {
@@ -167,7 +172,7 @@ mod tests {
             Place::Name(name, port) => format!("name {name} {port:?}"),
         };
         let range = if target.is_range { " range" } else { "" };
-        format!("{:?} {place}{range} {:?}", target.scheme, target.path)
+        format!("{:?} {place}{range} {:?}", target.protocol, target.path)
     }
 
     #[test]
@@ -186,6 +191,10 @@ mod tests {
             ("HTTP://[::1]:8080/a?b=c#d", "Some(Http) ::1 x1 Some(8080) Some(\"/a?b=c\")"),
             ("http://10.0.0.1?x", "Some(Http) 10.0.0.1 x1 None Some(\"/?x\")"),
             ("http://10.0.0.1/16", "Some(Http) 10.0.0.1 x1 None Some(\"/16\")"),
+            ("https://a/b", "Some(Https) name a None Some(\"/b\")"),
+            ("UDP://a:1", "Some(Udp) name a Some(1) None"),
+            ("tls://10.0.0.0/31", "Some(Tls) 10.0.0.0-10.0.0.1 x2 None range None"),
+            ("grpcs://a", "Some(Grpcs) name a None None"),
             ("http://10.0.0.1:80/", "Some(Http) 10.0.0.1 x1 Some(80) Some(\"/\")"),
         ];
         for (text, expected) in cases {
@@ -200,9 +209,8 @@ mod tests {
             ("", format!("target \"\" has no address; {form}")),
             ("http://:80/", "target \":80\" is not an address; write it as 10.0.0.1, 10.0.0.1:80, [2001:db8::1]:80 or 10.0.0.0/16".to_owned()),
             ("http:///x", format!("target \"http:///x\" has no address; {form}")),
-            ("https://a/", "scheme of target \"https://a/\" is not in this version; use tcp:// or http://".to_owned()),
-            ("UDP://a:1", "scheme of target \"UDP://a:1\" is not in this version; use tcp:// or http://".to_owned()),
-            ("ftp://a", "unknown scheme of target \"ftp://a\"; use tcp:// or http://".to_owned()),
+            ("ftp://a", "unknown scheme of target \"ftp://a\"; allowed: tcp://, http://, https://, tls://, udp://, grpc://, grpcs://".to_owned()),
+            ("udp://h:1/x", "target \"udp://h:1/x\" has a path, but is not HTTP; write http:// before it, or leave the path out".to_owned()),
             ("host:0", "port \"0\" of target \"host:0\" is not a port; allowed: 1 to 65535".to_owned()),
             ("host:http", "port \"http\" of target \"host:http\" is not a port; allowed: 1 to 65535".to_owned()),
             ("10.0.0.1:65536", "port \"65536\" of target \"10.0.0.1:65536\" is not a port; allowed: 1 to 65535".to_owned()),

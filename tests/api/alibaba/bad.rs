@@ -139,7 +139,7 @@ async fn values_that_cannot_be_are_refused_by_name() {
         (create, "Scheduler", vec!["Random"]),
         (create, "AnyPortEnabled", vec!["true", "7"]),
         (create, "ConnectionDrainTimeout", vec!["901", "-1"]),
-        (create, "HealthCheckConfig.HealthCheckType", vec!["UDP", "HTTPS", "ICMP"]),
+        (create, "HealthCheckConfig.HealthCheckType", vec!["HTTPS", "ICMP"]),
         (create, "HealthCheckConfig.HealthCheckEnabled", vec!["yes"]),
         (create, "HealthCheckConfig.HealthCheckUrl", vec!["/"]),
         (create, "HealthCheckConfig.HealthCheckHttpCode", vec![]),

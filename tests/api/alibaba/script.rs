@@ -72,7 +72,7 @@ const SCRIPT: [&str; 46] = [
     "DeleteLoadBalancer LoadBalancerId=edge",
     "DeleteListener ListenerId=all",
     "StartListener ListenerId=all",
-    "CreateServerGroup ServerGroupName=web&VpcId=vpc-1&HealthCheckConfig.HealthCheckType=UDP",
+    "CreateServerGroup ServerGroupName=web&VpcId=vpc-1&HealthCheckConfig.HealthCheckType=HTTPS",
     "GetJobStatus JobId=00000000-0000-0000-0000-000000000000",
 ];
 

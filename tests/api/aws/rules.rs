@@ -33,8 +33,6 @@ fn classic() -> Vec<(&'static str, &'static str, String)> {
     let http = "&HealthCheckProtocol=HTTP";
     let matcher = "Health check matchers are not supported for TCP health checks";
     let path = "Health check paths are not supported for TCP health checks";
-    let not_yet = "Health check protocol 'HTTPS' is not supported in this version of ringcheck; \
-        use TCP or HTTP";
     let udp = "Health check protocol 'UDP' is not supported for target groups with the TCP \
         protocol. Must be one of the following values '[TCP, HTTP, HTTPS]'.";
     let rows = [
@@ -52,7 +50,11 @@ fn classic() -> Vec<(&'static str, &'static str, String)> {
             CONFIGURATION,
             THRESHOLDS.to_owned(),
         ),
-        ("&HealthCheckProtocol=HTTPS", CONFIGURATION, not_yet.to_owned()),
+        (
+            "&HealthCheckProtocol=HTTPS&HealthCheckTimeoutSeconds=6",
+            CONFIGURATION,
+            TIMEOUTS.to_owned(),
+        ),
         ("&HealthCheckProtocol=UDP", CONFIGURATION, udp.to_owned()),
     ];
     let http = |members: &str| -> &'static str {
