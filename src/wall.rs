@@ -79,6 +79,11 @@ fn offset(now: Instant, wall_ms: u64) -> i64 {
 pub struct Rfc3339(pub i64);
 
 impl Rfc3339 {
+    /// Appends its text.
+    pub fn append(self, out: &mut Vec<u8>) {
+        self.with_text(|text| out.extend_from_slice(text.as_bytes()));
+    }
+
     /// Hands its text to `then`. Written digit by digit: a list of a million targets has two
     /// million times in it.
     fn with_text<R>(self, then: impl FnOnce(&str) -> R) -> R {

@@ -29,6 +29,8 @@ const COMMANDS: [&str; 20] = [
     "keys",
     "top",
 ];
+const WITHOUT_IO_URING: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/testdata/without_io_uring.py");
 const KEYS: &str =
     "target,address,outcome,code,detail,status,connect_us,tls_us,first_byte_us,total_us";
 
@@ -189,6 +191,29 @@ fn without_a_daemon_queries_exit_3_and_say_how_to_start_it() {
     assert!(Ran::from(by_environment).err.contains(socket));
     std::fs::write(socket, "").unwrap();
     error(&["status", "--socket", socket], 3);
+}
+
+/// Who validates where io_uring is forbidden is told what `serve` would do, and why.
+#[test]
+fn validate_says_what_becomes_of_a_forbidden_io_uring() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    for (backend, expected) in [
+        ("io_uring", "not start: cannot set up io_uring: "),
+        ("auto", "take epoll, which costs more: cannot set up io_uring: "),
+        ("epoll", ""),
+    ] {
+        std::fs::write(file.path(), format!("[engine]\nbackend = \"{backend}\"\n")).unwrap();
+        let mut command = Command::new("python3");
+        command.args([WITHOUT_IO_URING, "1", env!("CARGO_BIN_EXE_ringcheck"), "validate"]);
+        let ran: Ran = command.arg(file.path()).output().unwrap().into();
+        assert_eq!(ran.status, 0, "{}", ran.err);
+        if expected.is_empty() {
+            assert_eq!(ran.err, "");
+        } else {
+            let expected = format!("warning: as this user, 'ringcheck serve' would {expected}");
+            assert!(ran.err.starts_with(&expected) && ran.err.contains("seccomp"), "{}", ran.err);
+        }
+    }
 }
 
 #[test]

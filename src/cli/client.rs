@@ -13,6 +13,7 @@ use nix::poll::{PollTimeout, poll};
 use serde::Deserialize;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::string::FromUtf8Error;
 use std::time::Duration;
 use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
@@ -39,6 +40,8 @@ pub struct DaemonArgs {
 pub struct Client {
     runtime: Runtime,
     sender: SendRequest<Full<Bytes>>,
+    /// Memory for the next answer.
+    spare: Vec<u8>,
 }
 
 /// `{"error":{"code":"…","message":"…"}}`
@@ -71,7 +74,7 @@ impl Client {
             tokio::spawn(async { drop(connection.await) });
             Ok::<_, Failure>(sender)
         })?;
-        Ok(Self { runtime, sender })
+        Ok(Self { runtime, sender, spare: Vec::new() })
     }
 
     /// `GET path`: the JSON text of the answer.
@@ -81,6 +84,12 @@ impl Client {
     /// off.
     pub fn get(&mut self, path: &str) -> Result<String, Failure> {
         self.request(Method::GET, path, String::new())
+    }
+
+    /// Takes an answer back that has been read, so that its memory serves for the next one: long
+    /// answers would else be given to the kernel and taken from it again, page by page.
+    pub fn recycle(&mut self, answer: String) {
+        self.spare = answer.into_bytes();
     }
 
     /// `POST path` with a JSON body.
@@ -131,10 +140,11 @@ impl Client {
         body: String,
     ) -> Result<(StatusCode, String), Failure> {
         let request = request(method, path, None, body)?;
+        let spare = std::mem::take(&mut self.spare);
         let exchange = async {
             let response = send(&mut self.sender, request).await?;
             let status = response.status();
-            Ok((status, whole(response.into_body()).await?))
+            Ok((status, whole(response.into_body(), spare).await?))
         };
         self.runtime.block_on(timely(path, exchange))
     }
@@ -155,7 +165,7 @@ impl Client {
             if status.is_success() {
                 return Ok(response.into_body());
             }
-            Err(said_no(status, path, &whole(response.into_body()).await?))
+            Err(said_no(status, path, &whole(response.into_body(), Vec::new()).await?))
         };
         let body = self.runtime.block_on(timely(path, opened))?;
         Ok(Stream { runtime: &self.runtime, body })
@@ -215,10 +225,17 @@ async fn send(
     sender.send_request(request).await.map_err(|error| broken(&error))
 }
 
-async fn whole(body: Incoming) -> Result<String, Failure> {
-    let body = Limited::new(body, ANSWER_BYTES_MAX);
-    let body = body.collect().await.map_err(|error| broken(error.as_ref()))?;
-    Ok(String::from_utf8_lossy(&body.to_bytes()).into_owned())
+/// The text of an answer, in the memory of `text`.
+async fn whole(body: Incoming, mut text: Vec<u8>) -> Result<String, Failure> {
+    text.clear();
+    let mut body = Limited::new(body, ANSWER_BYTES_MAX);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| broken(error.as_ref()))?;
+        // There are no trailers; if there were, they would be nothing to us.
+        text.extend_from_slice(frame.data_ref().map_or(&[], |data| &data[..]));
+    }
+    let lossy = |error: FromUtf8Error| String::from_utf8_lossy(error.as_bytes()).into_owned();
+    Ok(String::from_utf8(text).unwrap_or_else(lossy))
 }
 
 /// The answer of `exchange`, if it comes in time.

@@ -43,7 +43,14 @@ pub fn run(args: &ValidateArgs) -> Answer {
     let out = &mut io::BufWriter::new(io::stdout().lock());
     let printed = validate(&config, capacity, args.format, out).and_then(|()| out.flush());
     printed.map_err(|error| Failure::output(&error))?;
-    // Who serves it may be another user than who validates it.
+    // Who serves it may be another user than who validates it, and on another host.
+    if let Err(refusal) = plan.can_be_driven() {
+        let what = match plan.instead {
+            Some(_) => "take epoll, which costs more",
+            None => "not start",
+        };
+        anstream::eprintln!("warning: as this user, 'ringcheck serve' would {what}: {refusal}");
+    }
     if let Err(refusal) = scan::refuse(&config.groups, &plan) {
         anstream::eprintln!("warning: as this user, 'ringcheck serve' would refuse it: {refusal}");
     }

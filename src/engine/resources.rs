@@ -99,6 +99,17 @@ impl Plan {
         if self.workers > self.cpus.len() { None } else { self.cpus.get(worker).copied() }
     }
 
+    /// Whether sockets can be driven in the best way, or in the one that was asked for by name.
+    ///
+    /// # Errors
+    /// Why not, and the cure.
+    pub fn can_be_driven(&self) -> Result<(), Unsupported> {
+        match &self.instead {
+            Some(why) => Err(why.clone()),
+            None => Host::open(self.backend, self.slots, true).map(drop),
+        }
+    }
+
     /// Whether the files are enough for `handshake = "raw"` too, which the plan may not have
     /// reckoned with.
     ///

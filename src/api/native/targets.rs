@@ -168,7 +168,7 @@ impl Page {
         if self.written > 0 {
             out.push(b',');
         }
-        append_json(out, &form);
+        form.append(out);
         self.last = Some(position);
         self.written += 1;
     }
@@ -196,16 +196,17 @@ fn form<'a>(
     position: usize,
     reading: &Reading,
 ) -> wire::Target<'a> {
-    let member = chosen.group.members.get(position);
+    let members = &chosen.group.members;
+    let endpoint = members.endpoints[position];
     let taken_up = state.table.is_taken_up(&chosen.view, &reading.verdict);
     let shown = explain(&chosen.group, position, reading, taken_up);
     let outcome = reading.verdict.outcome;
     wire::Target {
-        id: member.id,
-        address: member.endpoint.ip(),
-        port: member.endpoint.port(),
-        zone: member.zone,
-        weight: member.weight,
+        id: members.own_id(position).map_or(wire::Id::Address(endpoint.ip()), wire::Id::Given),
+        address: endpoint.ip(),
+        port: endpoint.port(),
+        zone: members.zone(position),
+        weight: members.weight(position),
         state: shown.state.name(),
         reason: shown.reason,
         description: shown.description,

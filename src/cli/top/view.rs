@@ -15,6 +15,8 @@ use std::time::Duration;
 const WORKERS_MAX: usize = 8;
 /// Troubles that are shown at most, the worst first.
 const TROUBLES_MAX: usize = 3;
+/// Lines of one trouble at most.
+const TROUBLE_LINES_MAX: usize = 4;
 /// Events below the groups.
 const EVENTS_SHOWN: u16 = 6;
 
@@ -103,17 +105,17 @@ impl Screen {
     pub(super) fn draw(&mut self, frame: &mut Frame<'_>) {
         let workers = self.look.summary.workers.len().min(WORKERS_MAX + 1);
         let workers = u16::try_from(workers).unwrap_or(0) + 1;
-        let troubles = self.look.summary.troubles.len().min(TROUBLES_MAX);
-        let troubles = u16::try_from(troubles).unwrap_or(0);
+        let head = self.head(frame.area().width.into());
+        let lines = u16::try_from(head.len()).unwrap_or(0);
         let parts = Layout::vertical([
-            Constraint::Length(3 + troubles),
+            Constraint::Length(lines),
             Constraint::Length(workers + 1),
             Constraint::Min(3),
             Constraint::Length(EVENTS_SHOWN + 1),
             Constraint::Length(1),
         ]);
-        let [head, middle, groups, events, foot] = parts.areas(frame.area());
-        frame.render_widget(self.head(), head);
+        let [top, middle, groups, events, foot] = parts.areas(frame.area());
+        frame.render_widget(Paragraph::new(Text::from(head)), top);
         frame.render_widget(self.workers(), middle);
         self.groups(frame, groups);
         frame.render_widget(self.events(), events);
@@ -121,7 +123,8 @@ impl Screen {
         frame.render_widget(Line::from(keys).dim(), foot);
     }
 
-    fn head(&self) -> Paragraph<'static> {
+    /// The lines above all; `width` is that of the screen.
+    fn head(&self, width: usize) -> Vec<Line<'static>> {
         let summary = &self.look.summary;
         let up = units::span(Duration::from_secs(summary.uptime_seconds));
         let version = table::clean(&summary.version);
@@ -155,11 +158,12 @@ impl Screen {
         }
         let mut lines = vec![Line::from(first).bold(), Line::from(spans), Line::from(third)];
         let troubles = summary.troubles.iter().take(TROUBLES_MAX);
-        lines.extend(troubles.map(|Trouble { code, message, cure }| {
+        for Trouble { code, message, cure } in troubles {
             let text = table::clean(&format!("{code}: {message}; {cure}"));
-            Line::styled(text, Style::new().fg(Color::Red))
-        }));
-        Paragraph::new(Text::from(lines))
+            let red = |line| Line::styled(line, Style::new().fg(Color::Red));
+            lines.extend(folded(&text, width).into_iter().map(red));
+        }
+        lines
     }
 
     fn workers(&self) -> Table<'static> {
@@ -247,6 +251,24 @@ fn numbers(rows: Vec<Row<'static>>, headings: &[&'static str; 6], name: u16) -> 
     Table::new(rows, widths).header(Row::new(cells).dim())
 }
 
+/// `text` in lines of `width` columns, cut between words, the later ones indented; at most
+/// [`TROUBLE_LINES_MAX`].
+fn folded(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().filter(|line| {
+            line.is_empty() || line.chars().count() + 1 + word.chars().count() <= width
+        });
+        match line {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) => line.extend([" ", word]),
+            None => lines.push(format!("  {word}")),
+        }
+    }
+    lines.truncate(TROUBLE_LINES_MAX);
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -319,6 +341,26 @@ mod tests {
         let lines = drawn(&mut Screen::new(look), 80, 24);
         assert_eq!(lines[3..6], ["A", "B", "C"].map(|code| format!("{code}: it is so; do this")));
         assert!(lines[6].starts_with("WORKER"), "{lines:#?}");
+    }
+
+    #[test]
+    fn a_cure_is_readable_on_80_columns() {
+        let mut look = look(1);
+        let message = "worker 0 was not run for 1.1 s of the last seconds";
+        let cure = "a CPU of its own: stop other work on it, lower engine.workers, or give the machine more";
+        let trouble = |code: &str| Trouble {
+            code: code.to_owned(),
+            message: message.to_owned(),
+            cure: cure.to_owned(),
+        };
+        look.summary.troubles = ["LostTime", "B"].map(trouble).into();
+        let lines = drawn(&mut Screen::new(look), 80, 24);
+        let text = lines[3..5].iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ");
+        assert_eq!(text, format!("LostTime: {message}; {cure}"));
+        assert!(lines[5].starts_with("B: ") && lines[7].starts_with("WORKER"), "{lines:#?}");
+        assert_eq!(folded("", 80), [""]);
+        assert_eq!(folded("abc de", 2), ["abc", "  de"], "a word is never cut");
+        assert_eq!(folded(&"a ".repeat(1_000), 10).len(), TROUBLE_LINES_MAX);
     }
 
     #[test]
