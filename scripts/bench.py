@@ -312,8 +312,13 @@ class Daemon(Process):
         """Sockets in the tables of its rings, one for every slot that was ever in use at once."""
         files = Path(f"/proc/{self.pid}/fd")
         rings = [fd.name for fd in files.iterdir() if os.readlink(fd) == "anon_inode:[io_uring]"]
-        infos = (Path(f"/proc/{self.pid}/fdinfo/{ring}").read_text() for ring in rings)
-        return sum(len(re.findall(r"^ +\d+: socket:", info, re.M)) for info in infos)
+        return sum(len(re.findall(r"^ +\d+: socket:", self.table_of(ring), re.M)) for ring in rings)
+
+    def table_of(self, ring):
+        """What the kernel says of a ring; it says nothing of its table while the ring is being used."""
+        path = Path(f"/proc/{self.pid}/fdinfo/{ring}")
+        has_table = lambda: text if "UserFiles:" in (text := path.read_text()) else None
+        return self.wait_for("a ring's table", has_table, pause_s=0.001)
 
     def wait_until(self, what, is_so, patience_s=PATIENCE_S, pause_s=0.2):
         """The first summary of which `is_so` is true."""
