@@ -9,7 +9,7 @@
 use rcgen::{CertificateParams, KeyPair};
 use ringcheck::check::http::{self, BodyMatch, Matcher, Request};
 use ringcheck::check::tls::{self, Client, Inner, Leaf, Settings};
-use ringcheck::check::{Action, Check, Event, Probe, udp};
+use ringcheck::check::{Action, Check, Event, Probe, grpc, udp};
 use ringcheck::limits::{TLS_NAME_BYTES_MAX, TLS_NAMES_MAX};
 use ringcheck::outcome::{Class, Code, Outcome};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -18,6 +18,7 @@ use rustls::{ServerConfig, ServerConnection, crypto};
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 /// All that a check says in one run, at most.
 const SAID_MAX: usize = 64 * 1_024;
@@ -130,6 +131,18 @@ pub(crate) fn http(bytes: &[u8]) {
         let code = one_outcome(check, bytes, usize::from(first) + 1).code;
         assert!(matches!(code, Code::L7Ok | Code::L7Sts | Code::L7Rsp | Code::L7Cut), "{code:?}");
     }
+}
+
+/// An answer to a gRPC check. In which words a connection is refused that speaks no HTTP/2 may
+/// depend on how its bytes come; the code does not.
+pub(crate) fn grpc(bytes: &[u8]) {
+    static CHECK: LazyLock<Check> =
+        LazyLock::new(|| Check::Grpc(grpc::Check::new("", None, Duration::from_secs(1)).unwrap()));
+    let Some((&first, bytes)) = bytes.split_first() else { return };
+    let come = |size| outcome(&CHECK, bytes.chunks(size)).code;
+    let whole = come(bytes.len().max(1));
+    assert_eq!((come(1), come(usize::from(first) + 1)), (whole, whole));
+    assert!(matches!(whole, Code::L7Ok | Code::L7Sts | Code::L7Rsp | Code::L7Cut), "{whole:?}");
 }
 
 /// A datagram.

@@ -21,6 +21,24 @@ const ANSWERS: &[&[u8]] = &[
     b"HTTP/1.1 503 Busy\r\nContent-Length: 18446744073709551615\r\n\r\n",
 ];
 
+/// The frames of a good answer to a gRPC check, whole and one by one, and some others.
+const FRAMES: &[&[u8]] = &[
+    b"\0\0\0\x04\0\0\0\0\0\0\0\x13\x01\x04\0\0\0\x01\x88\x5f\x10application/grpc\
+      \0\0\x07\0\0\0\0\0\x01\0\0\0\0\x02\x08\x01\
+      \0\0\x0f\x01\x05\0\0\0\x01\x40\x0bgrpc-status\x010",
+    b"\0\0\0\x04\0\0\0\0\0",
+    b"\0\0\0\x04\x01\0\0\0\0",
+    b"\0\0\x06\x04\0\0\0\0\0\0\x03\0\0\0\x01",
+    b"\0\0\x08\x06\0\0\0\0\0pingping",
+    b"\0\0\x13\x01\x04\0\0\0\x01\x88\x5f\x10application/grpc",
+    b"\0\0\x07\0\0\0\0\0\x01\0\0\0\0\x02\x08\x01",
+    b"\0\0\x07\0\0\0\0\0\x01\x01\xff\xff\xff\xff\x08\x01",
+    b"\0\0\x0f\x01\x05\0\0\0\x01\x40\x0bgrpc-status\x010",
+    b"\0\0\x04\x03\0\0\0\0\x01\0\0\0\x07",
+    b"\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\0",
+    b"\0\0\x04\x08\0\0\0\0\0\x7f\xff\xff\xff",
+];
+
 /// Hellos and alerts, as far as they can be good without knowing the client's.
 const RECORDS: &[&[u8]] = &[
     b"\x15\x03\x03\0\x02\x02\x28",
@@ -96,6 +114,13 @@ proptest! {
         bytes in cut(prop_oneof![3 => changed(row(ANSWERS)), 1 => any_bytes()])
     ) {
         answers::http(&bytes);
+    }
+
+    #[test]
+    fn grpc_checks_come_to_one_outcome(
+        bytes in cut(prop_oneof![4 => changed(row(FRAMES)), 1 => any_bytes()])
+    ) {
+        answers::grpc(&bytes);
     }
 
     #[test]

@@ -106,6 +106,44 @@ fn overload_goes_through() {
 }
 
 #[test]
+fn https_goes_through() {
+    let args = ["--targets", "200", "--interval", "1", "--rest", "1", "--minutes", "0.1"];
+    let Some(out) = printed("bench-https", &args) else { return };
+    assert_lines(
+        &out,
+        &[
+            "probes started in 0.1 minutes, of ",
+            "failed, of ",
+            "local faults: ",
+            "starts skipped: ",
+            "lateness p99, worst of the samples: ",
+            "CPU per probe: ",
+            "memory without targets: ",
+            "memory per target without a session, of ",
+            "memory per target with a session, of ",
+        ],
+    );
+}
+
+#[test]
+fn https_against_haproxy_goes_through() {
+    let args = ["--only-https", "--rounds", "1", "--seconds", "3", "--part", "0.1"];
+    let run = run("bench-peers", &args);
+    assert!(matches!(run.code, Some(0 | 1)), "{}\n{}", run.stdout, run.stderr);
+    assert_lines(
+        &run.stdout,
+        &[
+            "| ringcheck, HTTPS | ",
+            "| HAProxy, HTTPS | ",
+            "| ringcheck, full handshakes, HTTPS | ",
+            "| HAProxy, full handshakes, HTTPS | ",
+            "HTTPS, against HAProxy: ",
+            "HTTPS, full handshakes, against HAProxy: ",
+        ],
+    );
+}
+
+#[test]
 fn soak_goes_through_in_pieces_and_writes_its_report() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name| folder.path().join(name).into_os_string().into_string().unwrap();
