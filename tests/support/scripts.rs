@@ -8,7 +8,7 @@
 use super::tls::{FAILURE, OLDER, SERVER, Server, TOO_NEW, Who, canned, client};
 use nix::errno::Errno;
 use ringcheck::check::http::{self, Matcher};
-use ringcheck::check::{Check, tls, udp};
+use ringcheck::check::{Check, grpc, tls, udp};
 use ringcheck::io::sim::{Behaviour, End, Starts, Step};
 use ringcheck::outcome::Code;
 use std::sync::Arc;
@@ -35,6 +35,8 @@ pub(crate) enum Asked {
     },
     /// `GET /` over TLS; 200-399 match.
     Https,
+    /// Whether the server as a whole is serving.
+    Grpc,
 }
 
 impl Asked {
@@ -49,7 +51,7 @@ impl Asked {
     /// A handshake with whom we know.
     pub(crate) const VERIFIED: Self = Self::Tls { verify: true };
     /// All that is asked.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Tcp,
         Self::Http,
         Self::OPEN,
@@ -58,6 +60,7 @@ impl Asked {
         Self::TLS,
         Self::VERIFIED,
         Self::Https,
+        Self::Grpc,
     ];
 
     /// The check.
@@ -69,6 +72,7 @@ impl Asked {
                 send: send.as_bytes().into(),
                 expect: expect.map(|expect| expect.as_bytes().into()),
             }),
+            Self::Grpc => Check::Grpc(grpc::Check::new("", None, Duration::from_secs(1)).unwrap()),
             Self::Tls { verify } => {
                 let inner = tls::Inner::Handshake;
                 Check::Tls(Arc::new(tls::Check { client: client(verify), inner }))
@@ -144,6 +148,10 @@ const fn https(
     status: u16,
 ) -> Script {
     Script { name, asked: Asked::Https, behaviour, code, status }
+}
+
+const fn grpc(name: &'static str, behaviour: fn(Duration) -> Behaviour, code: Code) -> Script {
+    Script { name, asked: Asked::Grpc, behaviour, code, status: 0 }
 }
 
 /// An answer as short as can be.
@@ -293,7 +301,33 @@ pub(crate) const SCRIPTS: &[Script] = &[
     https("https: refuses", |_| Behaviour::Refuse, Code::L4Con, 0),
     https("https: silent", |_| Behaviour::Silent, Code::L4Tout, 0),
     https("https: forbidden here", |_| Behaviour::Unreachable(Errno::EACCES), Code::SockErr, 0),
+
+    grpc("grpc: serving", |_| health(b"\x01", End::Hold), Code::L7Ok),
+    grpc("grpc: serving, closes", |_| health(b"\x01", End::Close), Code::L7Ok),
+    grpc("grpc: not serving", |_| health(b"\x02", End::Hold), Code::L7Sts),
+    grpc("grpc: never answers", |_| canned(b"", End::Hold), Code::L7Tout),
+    grpc("grpc: settings, then silence", |_| canned(SETTINGS, End::Hold), Code::L7Tout),
+    grpc("grpc: closes when asked", |_| canned(b"", End::Close), Code::L7Cut),
+    grpc("grpc: settings, then RST", |_| canned(SETTINGS, End::Reset), Code::L7Cut),
+    grpc("grpc: speaks HTTP/1", |_| canned(NOT_FOUND, End::Close), Code::L7Rsp),
+    grpc("grpc: refuses", |_| Behaviour::Refuse, Code::L4Con),
+    grpc("grpc: silent", |_| Behaviour::Silent, Code::L4Tout),
+    grpc("grpc: forbidden here", |_| Behaviour::Unreachable(Errno::EACCES), Code::SockErr),
 ];
+
+/// What begins an HTTP/2 connection, and accepts its beginning: SETTINGS twice.
+const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0\0\0\0\x04\x01\0\0\0\0";
+
+/// Says how healthy it is, in frames of HTTP/2 on the first stream.
+fn health(status: &[u8; 1], end: End) -> Behaviour {
+    // `:status: 200` and `content-type`, as RFC 7541 has them in its table.
+    let head = b"\0\0\x13\x01\x04\0\0\0\x01\x88\x5f\x10application/grpc";
+    // Not compressed, two bytes, of which the first names the field.
+    let message = b"\0\0\x07\0\0\0\0\0\x01\0\0\0\0\x02\x08";
+    let trailers = b"\0\0\x0f\x01\x05\0\0\0\x01\0\x0bgrpc-status\x010";
+    let all = [SETTINGS, head, message, status, trailers].concat();
+    canned(&all, end)
+}
 
 fn by(who: Who) -> Behaviour {
     Server { who, ..SERVER }.behaviour()

@@ -257,19 +257,20 @@ impl Talking {
 }
 
 /// Says this to whatever it is told first, and then nothing.
-struct Canned(Option<(&'static [u8], End)>);
+struct Canned(Option<(Arc<[u8]>, End)>);
 
 impl Talker for Canned {
     fn hear(&mut self, _: &[u8]) -> (Vec<Step>, End) {
         let Some((bytes, end)) = self.0.take() else { return (Vec::new(), End::Hold) };
-        let steps = if bytes.is_empty() { Vec::new() } else { vec![Step::Send(bytes.into())] };
+        let steps = if bytes.is_empty() { Vec::new() } else { vec![Step::Send(bytes)] };
         (steps, end)
     }
 }
 
 /// A target that answers the first bytes with these, whatever they are.
-pub(crate) fn canned(bytes: &'static [u8], end: End) -> Behaviour {
-    Behaviour::Converse(Converse::new(move || Box::new(Canned(Some((bytes, end))))))
+pub(crate) fn canned(bytes: &[u8], end: End) -> Behaviour {
+    let bytes: Arc<[u8]> = bytes.into();
+    Behaviour::Converse(Converse::new(move || Box::new(Canned(Some((Arc::clone(&bytes), end))))))
 }
 
 /// The alert of one that speaks TLS 1.1 at most.
