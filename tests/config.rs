@@ -356,6 +356,8 @@ fn the_example_is_as_its_comments_say() {
     let expected = [
         ("web", Rules::Current, 4),
         ("cache", Rules::Classic, 20),
+        ("shop", Rules::Classic, 2),
+        ("dns", Rules::Free, 2),
         ("lab", Rules::Free, 256 + 1 + 1),
     ];
     assert_eq!(shape, expected);

@@ -6,7 +6,7 @@ use ringcheck::config::{
     CheckPort, CheckProtocol, GroupConfig, GroupSpec, HealthCheck, HealthCheckSpec, Lifecycle,
     Origin, Protocol, Rules, Wrong, from_json, target_body,
 };
-use ringcheck::recipe::{Close, Handshake};
+use ringcheck::recipe::Handshake;
 use std::time::Duration;
 
 const fn seconds(seconds: u64) -> Duration {
@@ -130,10 +130,10 @@ fn each_rule_set_has_its_protocols() {
     for (rules, allowed) in [
         (Rules::Classic, "TCP, HTTP, HTTPS"),
         (Rules::Current, "TCP, HTTP, HTTPS"),
-        (Rules::Free, "TCP, HTTP, HTTPS, TLS, UDP"),
+        (Rules::Free, "TCP, HTTP, HTTPS, TLS, UDP, GRPC, GRPCS"),
         (Rules::Alibaba, "TCP, HTTP, UDP"),
     ] {
-        for protocol in Rules::Free.protocols().iter().map(|protocol| protocol.name()) {
+        for protocol in CheckProtocol::ALL.map(CheckProtocol::name) {
             let json = format!(r#"{{"protocol":"{protocol}"}}"#);
             if allowed.split(", ").any(|word| word == protocol) {
                 assert_eq!(built(rules, &json).protocol.word().name(), protocol);
@@ -256,6 +256,57 @@ fn json_is_refused_in_one_line() {
 }
 
 #[test]
+fn what_tls_needs_is_merged_by_key_and_goes_with_the_protocol() {
+    let older = r#"{"protocol":"HTTPS","host":"a.example","path":"/up",
+        "tls":{"server_name":"b.example","alpn":["http/1.1"]}}"#;
+    let settings = |check: &HealthCheck| check.protocol.tls().unwrap().settings().clone();
+    let check = merged(Rules::Classic, older, r#"{"tls":{"full_handshake_every":1}}"#).unwrap();
+    let tls = settings(&check);
+    assert_eq!((tls.server_name.as_deref(), tls.full_handshake_every), (Some("b.example"), 1));
+    assert_eq!((tls.alpn, tls.verify), (vec!["http/1.1".to_owned()], false));
+    let null = merged(Rules::Classic, older, r#"{"tls":null}"#).unwrap();
+    assert_eq!(settings(&null).server_name.as_deref(), Some("b.example"));
+    let http = merged(Rules::Classic, older, r#"{"protocol":"HTTP"}"#).unwrap();
+    let request = &http.protocol.http().unwrap().request;
+    assert_eq!((&*request.path, request.host.as_deref()), ("/up", Some("a.example")));
+    assert_eq!((http.protocol.tls(), http.timeout), (None, seconds(6)));
+    let error = merged(Rules::Classic, older, r#"{"protocol":"HTTP","tls":{"verify":false}}"#);
+    assert!(error.unwrap_err().starts_with("tls.verify false has no meaning for an HTTP check; "));
+
+    let reuse = r#"{"protocol":"HTTP","reuse":true,"fresh_connection_every":5}"#;
+    let check = merged(Rules::Free, reuse, r#"{"interval":"1s"}"#).unwrap();
+    assert_eq!(check.reuse.unwrap().fresh_connection_every, 5);
+    assert_eq!(merged(Rules::Free, reuse, r#"{"reuse":false}"#).unwrap().reuse, None);
+    let post = r#"{"protocol":"HTTP","method":"POST","body":"ping","body_contains":"a"}"#;
+    let get = merged(Rules::Free, post, r#"{"method":"GET","body_regex":"b"}"#).unwrap();
+    let http = get.protocol.http().unwrap();
+    assert_eq!((&*http.request.body, http.body_match.as_ref().unwrap().text()), ("", "b"));
+}
+
+#[test]
+fn json_of_tls_is_refused_in_one_line() {
+    for (json, line) in [
+        ("true", "tls true is not an object, health_check; write it as {\"verify\":true}"),
+        (r#"{"verfy":true}"#, "unknown key \"verfy\", health_check.tls; did you mean \"verify\"?"),
+        (
+            r#"{"verify":true,"verify":true}"#,
+            "key \"verify\" is given twice, health_check.tls; remove one of them",
+        ),
+        (
+            r#"{"ca_file":"ca.pem"}"#,
+            "tls.ca_file \"ca.pem\" is not an absolute path, health_check; begin it with /",
+        ),
+        (
+            r#"{"alpn":["h2",1]}"#,
+            "tls.alpn a list is not a list of texts, health_check; write it as [\"…\"]",
+        ),
+    ] {
+        let json = format!(r#"{{"protocol":"TLS","tls":{json}}}"#);
+        assert_eq!(from_json::<HealthCheckSpec>(json.as_bytes()).unwrap_err(), line, "{json}");
+    }
+}
+
+#[test]
 fn json_is_written_as_the_api_shows_it() {
     let http = r#"{"protocol":"HTTP","port":81,"interval":"1500ms","matcher":"204,200"}"#;
     let http = HealthCheckSpec::of(&built(Rules::Free, http));
@@ -273,72 +324,6 @@ fn json_is_written_as_the_api_shows_it() {
     );
     assert_eq!(serde_json::to_string(&tcp).unwrap(), expected);
     assert_eq!(serde_json::to_string(&HealthCheckSpec::default()).unwrap(), "{}");
-}
-
-fn any_spec() -> impl Strategy<Value = HealthCheckSpec> {
-    use prop::option::of;
-    use prop::sample::select;
-    let protocols = vec![CheckProtocol::Tcp, CheckProtocol::Http, CheckProtocol::Udp];
-    let ports = vec![CheckPort::Traffic, CheckPort::Number(80)];
-    let times = || of((1..400_u64).prop_map(|n| Duration::from_millis(n * 500)));
-    let counts = || of(0..12_i64);
-    let common = (of(any::<bool>()), of(select(protocols)), of(select(ports)), times(), times());
-    let own = (
-        of(select(vec!["/", "/up?a=1", "x"])),
-        of(select(vec!["a.example", "[::1]:80"])),
-        of(select(vec!["200-299", "200-399", "204"])),
-        of(select(vec![Method::Get, Method::Head])),
-        of(select(vec![Version::Http10, Version::Http11])),
-        of(select(vec![Handshake::Half, Handshake::Full])),
-        of(select(vec![Close::Reset, Close::Graceful])),
-    );
-    (common, own, counts(), counts()).prop_map(|(common, own, healthy, unhealthy)| {
-        HealthCheckSpec {
-            enabled: common.0,
-            protocol: common.1,
-            port: common.2,
-            interval: common.3,
-            timeout: common.4,
-            path: own.0.map(str::to_owned),
-            host: own.1.map(str::to_owned),
-            matcher: own.2.map(str::to_owned),
-            method: own.3,
-            http_version: own.4,
-            handshake: own.5,
-            close: own.6,
-            healthy_threshold: healthy,
-            unhealthy_threshold: unhealthy,
-            ..HealthCheckSpec::default()
-        }
-    })
-}
-
-proptest! {
-    #[test]
-    fn json_says_the_same_as_the_settings(spec in any_spec()) {
-        let json = serde_json::to_vec(&spec).unwrap();
-        prop_assert_eq!(from_json::<HealthCheckSpec>(&json), Ok(spec));
-    }
-
-    #[test]
-    fn a_valid_check_survives_being_taken_apart(spec in any_spec()) {
-        for rules in Rules::ALL {
-            let Ok(check) = spec.build(rules) else { continue };
-            prop_assert_eq!(HealthCheckSpec::of(&check).build(rules), Ok(check));
-        }
-    }
-
-    /// Merging a change of protocol never fails for what the older settings were.
-    #[test]
-    fn a_change_of_protocol_alone_is_always_allowed(spec in any_spec(), http: bool) {
-        let protocol = Some(if http { CheckProtocol::Http } else { CheckProtocol::Tcp });
-        for rules in Rules::ALL.into_iter().filter(|&rules| rules != Rules::Current) {
-            let Ok(check) = spec.build(rules) else { continue };
-            let mut all = HealthCheckSpec::of(&check);
-            all.overlay(HealthCheckSpec { protocol, ..HealthCheckSpec::default() });
-            prop_assert!(all.build(rules).is_ok(), "{:?} {:?}", rules, all.build(rules));
-        }
-    }
 }
 
 fn group(json: &str) -> Result<GroupConfig, String> {

@@ -1,12 +1,12 @@
 //! Times as the vendors' clients write them: ISO 8601 in UTC, whole seconds, nothing left out.
 
 /// Milliseconds since 1970 of `20261121T085559Z`.
-pub(super) fn basic(text: &str) -> Option<u64> {
+pub(in crate::access) fn basic(text: &str) -> Option<u64> {
     parse(text, "YMDTHMSZ")
 }
 
 /// Milliseconds since 1970 of `2026-11-21T08:55:59Z`.
-pub(super) fn extended(text: &str) -> Option<u64> {
+pub(crate) fn extended(text: &str) -> Option<u64> {
     parse(text, "Y-M-DTH:M:SZ")
 }
 

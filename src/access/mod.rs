@@ -9,7 +9,7 @@
 mod acs3;
 mod authorization;
 mod canonical;
-mod date;
+pub(crate) mod date;
 mod digest;
 mod guard;
 mod head;

@@ -3,6 +3,7 @@
 //! One file per command: its arguments, and a `run` that answers with an [`Exit`] or a [`Failure`].
 //! Only this file knows how an argument error looks and what a process returns.
 
+mod certificate;
 pub mod client;
 pub mod delete_group;
 pub mod demo;

@@ -96,6 +96,15 @@ fn print(out: &mut impl Write, all: &InFull) -> io::Result<()> {
         let phases = phases.collect::<Vec<_>>().join(", ");
         line("last probe", &format!("{}: {phases}", probe.at))?;
     }
+    if let Some(tls) = &target.tls {
+        let negotiated = [Some(&tls.version), Some(&tls.cipher), tls.alpn.as_ref()];
+        let negotiated: Vec<_> = negotiated.into_iter().flatten().map(String::as_str).collect();
+        line("TLS", &negotiated.join(", "))?;
+        line("subject", tls.subject.as_deref().unwrap_or(""))?;
+        line("issuer", tls.issuer.as_deref().unwrap_or(""))?;
+        line("names", &tls.names.as_deref().unwrap_or_default().join(", "))?;
+        line("certificate", &tls.expiry().unwrap_or_default())?;
+    }
     for (index, transition) in all.transitions.iter().enumerate() {
         let name = if index == 0 { "transitions" } else { "" };
         let Transition { at, from, to, code, detail, .. } = transition;

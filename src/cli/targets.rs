@@ -1,9 +1,11 @@
 //! `ringcheck targets`: targets of one group or of all.
 
+use super::certificate::Tls;
 use super::client::{Client, DaemonArgs, encoded, parse};
 use super::groups::{self, Group};
 use super::usage::at_least_one;
 use super::{Answer, Exit, Failure, Format, table, units};
+use crate::config::duration;
 use crate::limits::PAGE_TARGETS_MAX;
 use crate::outcome::TABLE;
 use crate::table::ShownState;
@@ -12,12 +14,19 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::io::{self, Write};
 
+const HEADINGS: &[&str] =
+    &["group", "id", "address", "port", "state", "code", "detail", "since", "last probe"];
+/// Those where certificates are asked for.
+const EXPIRES_HEADINGS: &[&str] =
+    &["group", "id", "address", "port", "state", "subject", "expires"];
+
 /// List targets, of one group or of all, by state or code.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   ringcheck targets --state unhealthy
   ringcheck targets --group web --code L4TOUT --limit 10000
+  ringcheck targets --expires-within 14d
   ringcheck targets --limit 2000000 --format json > all.json")]
 pub struct TargetsArgs {
     /// Only this group's.
@@ -31,6 +40,9 @@ pub struct TargetsArgs {
     #[arg(long, value_name = "C", hide_possible_values = true, ignore_case = true)]
     #[arg(value_parser = PossibleValuesParser::new(TABLE.each_ref().map(|row| row.name)))]
     pub code: Option<String>,
+    /// Only those whose certificate has expired or does within this time, as 14d.
+    #[arg(long, value_name = "D", value_parser = duration_text)]
+    pub expires_within: Option<String>,
     /// How many at most; they are read page by page, however many there are.
     #[arg(long, value_name = "N", default_value_t = 100)]
     #[arg(value_parser = at_least_one::<u64>)]
@@ -68,6 +80,7 @@ pub(super) struct Target {
     pub(super) detail: Option<String>,
     pub(super) since: Option<String>,
     pub(super) last_probe: Option<LastProbe>,
+    pub(super) tls: Option<Tls>,
 }
 
 /// When the last probe was, and how long its phases took.
@@ -119,13 +132,15 @@ struct Listing<'a> {
 
 impl<'a> Listing<'a> {
     fn new(args: &'a TargetsArgs) -> Self {
-        let headings =
-            ["group", "id", "address", "port", "state", "code", "detail", "since", "last probe"];
+        let headings = match args.expires_within {
+            None => HEADINGS,
+            Some(_) => EXPIRES_HEADINGS,
+        };
         Self {
             args,
             left: args.limit,
             has_more: false,
-            rows: table::new(&headings, &[3]),
+            rows: table::new(headings, &[3]),
             out: io::BufWriter::with_capacity(OUT_BYTES, io::stdout().lock()),
         }
     }
@@ -159,6 +174,7 @@ impl<'a> Listing<'a> {
         let parameters = [
             ("state", self.args.state.as_deref()),
             ("code", self.args.code.as_deref()),
+            ("expires_within", self.args.expires_within.as_deref()),
             ("cursor", cursor),
         ];
         for (key, value) in parameters {
@@ -171,7 +187,11 @@ impl<'a> Listing<'a> {
 
     fn target(&mut self, group: &str, target: &RawValue) -> Result<(), Failure> {
         if self.args.daemon.format == Format::Table {
-            self.rows.add_row(row(group, &parse(target.get())?));
+            let target = parse(target.get())?;
+            self.rows.add_row(match self.args.expires_within {
+                None => row(group, &target),
+                Some(_) => expires_row(group, &target),
+            });
             return Ok(());
         }
         write_with_group(&mut self.out, group, target.get())
@@ -205,6 +225,30 @@ fn write_with_group(out: &mut impl Write, group: &str, object: &str) -> io::Resu
     writeln!(out, ",{rest}")
 }
 
+/// The text of a duration that the daemon will understand.
+fn duration_text(text: &str) -> Result<String, String> {
+    match duration::parse(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(problem) => Err(problem.to_string()),
+    }
+}
+
+/// A row about a certificate.
+fn expires_row(group: &str, target: &Target) -> Vec<comfy_table::Cell> {
+    let tls = target.tls.as_ref();
+    let subject = tls.and_then(|tls| tls.subject.as_deref()).unwrap_or("");
+    let expiry = tls.and_then(Tls::expiry).unwrap_or_default();
+    vec![
+        table::text(group),
+        table::text(&target.id),
+        table::text(&target.address),
+        table::text(&target.port.to_string()),
+        table::state(&target.state),
+        table::text(subject),
+        table::text(&expiry),
+    ]
+}
+
 fn row(group: &str, target: &Target) -> Vec<comfy_table::Cell> {
     let probe = match &target.last_probe {
         Some(probe) => format!("{} in {}", probe.at, units::micros(probe.total_us)),
@@ -236,9 +280,7 @@ mod tests {
 
     #[test]
     fn targets_are_rows() {
-        let headings =
-            ["group", "id", "address", "port", "state", "code", "detail", "since", "last probe"];
-        let mut rows = table::new(&headings, &[3]);
+        let mut rows = table::new(HEADINGS, &[3]);
         rows.add_row(row("web", &parse(TARGET).unwrap()));
         let mut out = Vec::new();
         table::print(&mut out, &rows).unwrap();

@@ -39,6 +39,7 @@ pub fn run(args: &ValidateArgs) -> Answer {
     let raw = scan::asked(&config.groups).is_some();
     let plan = Plan::new(asked.backend, asked.workers, asked.max_in_flight, raw);
     let plan = plan.map_err(Failure::engine)?;
+    let plan = plan.with_tls(asked.tls_in_flight, asked.tls_session_memory);
     let capacity = Capacity::from(&plan);
     let out = &mut io::BufWriter::new(io::stdout().lock());
     let printed = validate(&config, capacity, args.format, out).and_then(|()| out.flush());
@@ -64,6 +65,8 @@ pub struct Capacity {
     pub workers: u64,
     /// Probes in flight of each at most.
     pub slots: u64,
+    /// TLS probes in flight of each at most.
+    pub tls_in_flight: u64,
     /// The file limit of the process.
     pub file_limit: u64,
     /// How sockets are driven.
@@ -72,8 +75,9 @@ pub struct Capacity {
 
 impl From<&Plan> for Capacity {
     fn from(plan: &Plan) -> Self {
-        let &Plan { workers, slots, file_limit, backend, .. } = plan;
-        Self { workers: workers as u64, slots: u64::from(slots), file_limit, backend }
+        let &Plan { workers, slots, tls_in_flight, file_limit, backend, .. } = plan;
+        let (slots, tls_in_flight) = (u64::from(slots), u64::from(tls_in_flight));
+        Self { workers: workers as u64, slots, tls_in_flight, file_limit, backend }
     }
 }
 
@@ -117,6 +121,8 @@ struct GroupCost<'a> {
     in_flight_worst: u64,
     /// Of a TCP check; where it is `raw`, they need no slot.
     handshake: Option<&'static str>,
+    /// Whether they are TLS probes.
+    tls: bool,
 }
 
 /// What all groups cost together, and what there is.
@@ -129,6 +135,9 @@ struct Summary {
     /// Of the probes that need a slot.
     in_flight_worst: u64,
     in_flight_capacity: u64,
+    /// Of those over TLS.
+    tls_in_flight_worst: u64,
+    tls_in_flight_capacity: u64,
     /// Of those that need no socket.
     raw_in_flight_worst: u64,
     raw_in_flight_capacity: u64,
@@ -157,6 +166,7 @@ fn group_cost(group: &Group) -> GroupCost<'_> {
         probes_per_second: tenths(probed as f64 / check.interval.as_secs_f64()),
         in_flight_worst: check.in_flight_worst(probed),
         handshake: check.is_tcp().then(|| config::handshake_name(check.handshake)),
+        tls: check.has_tls(),
     }
 }
 
@@ -168,10 +178,12 @@ impl GroupCost<'_> {
 
 impl Summary {
     fn of(costs: &[GroupCost<'_>], capacity: Capacity) -> Self {
-        let Capacity { workers, slots, file_limit, backend } = capacity;
+        let Capacity { workers, slots, tls_in_flight, file_limit, backend } = capacity;
         let sum = |figure: fn(&GroupCost<'_>) -> u64| costs.iter().map(figure).sum::<u64>();
         let in_flight_worst = sum(|cost| if cost.is_raw() { 0 } else { cost.in_flight_worst });
         let in_flight_capacity = workers * slots;
+        let tls_in_flight_worst = sum(|cost| if cost.tls { cost.in_flight_worst } else { 0 });
+        let tls_in_flight_capacity = workers * tls_in_flight;
         let raw_in_flight_worst = sum(|cost| if cost.is_raw() { cost.in_flight_worst } else { 0 });
         let raw_in_flight_capacity = workers * u64::from(RAW_IN_FLIGHT_MAX);
         let raw_files = if costs.iter().any(GroupCost::is_raw) { RAW_FILES_PER_WORKER } else { 0 };
@@ -191,6 +203,8 @@ impl Summary {
             probes_per_second: tenths(costs.iter().fold(0.0, |all, c| all + c.probes_per_second)),
             in_flight_worst,
             in_flight_capacity,
+            tls_in_flight_worst,
+            tls_in_flight_capacity,
             raw_in_flight_worst,
             raw_in_flight_capacity,
             workers,
@@ -199,6 +213,7 @@ impl Summary {
             files_needed,
             file_limit,
             fits: in_flight_worst <= in_flight_capacity
+                && tls_in_flight_worst <= tls_in_flight_capacity
                 && raw_in_flight_worst <= raw_in_flight_capacity
                 && files_needed <= file_limit,
         }
@@ -258,6 +273,11 @@ fn print_summary(summary: &Summary, tcp: bool, out: &mut impl Write) -> io::Resu
         "in flight at worst: {worst} of {capacity} ({slots} slots each of {workers}, {})",
         summary.backend
     )?;
+    let tls = [summary.tls_in_flight_worst, summary.tls_in_flight_capacity];
+    if tls[0] > 0 {
+        let [worst, capacity] = tls.map(units::count);
+        writeln!(out, "of these TLS at worst: {worst} of {capacity} (engine.tls_in_flight)")?;
+    }
     let raw = [summary.raw_in_flight_worst, summary.raw_in_flight_capacity];
     if raw[0] > 0 {
         let [worst, capacity] = raw.map(units::count);
@@ -271,6 +291,14 @@ fn print_summary(summary: &Summary, tcp: bool, out: &mut impl Write) -> io::Resu
              engine.max_in_flight or intervals, or lower timeouts{}",
             units::times(summary.in_flight_worst, summary.in_flight_capacity),
             if tcp { ", or use handshake = \"raw\" for TCP checks" } else { "" },
+        )?;
+    }
+    if tls[0] > tls[1] {
+        writeln!(
+            out,
+            "warning: were all targets over TLS silent, their intervals would stretch {}; raise \
+             engine.workers, engine.tls_in_flight or intervals, or lower timeouts",
+            units::times(tls[0], tls[1]),
         )?;
     }
     if raw[0] > raw[1] {
@@ -317,8 +345,13 @@ mod tests {
         enabled = false
     "#;
 
-    const CAPACITY: Capacity =
-        Capacity { workers: 1, slots: 512, file_limit: 4_096, backend: Backend::IoUring };
+    const CAPACITY: Capacity = Capacity {
+        workers: 1,
+        slots: 512,
+        tls_in_flight: 100,
+        file_limit: 4_096,
+        backend: Backend::IoUring,
+    };
 
     fn printed(config: &str, capacity: Capacity, format: Format) -> String {
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -331,8 +364,7 @@ mod tests {
 
     #[test]
     fn a_configuration_and_its_cost_as_a_table() {
-        let capacity =
-            Capacity { workers: 2, slots: 512, file_limit: 20_000, backend: Backend::IoUring };
+        let capacity = Capacity { workers: 2, file_limit: 20_000, ..CAPACITY };
         let expected = "\
 GROUP  RULES    PROTOCOL  TARGETS  PROBED  INTERVAL  TIMEOUT  PROBES/S  IN FLIGHT
 web    classic  HTTP        1,024   1,024       10s       6s     102.4        615
@@ -381,6 +413,20 @@ files needed: 1,104 of 20,000
     }
 
     #[test]
+    fn handshakes_have_a_bound_of_their_own() {
+        let tls = CONFIG.replace("protocol = \"HTTP\"", "protocol = \"HTTPS\"");
+        let text = printed(&tls, Capacity { tls_in_flight: 512, ..CAPACITY }, Format::Table);
+        assert!(text.contains("\nof these TLS at worst: 1,024 of 512 (engine.tls_in"), "{text}");
+        let warning = "warning: were all targets over TLS silent, their intervals would stretch \
+                       2.0 times; raise engine.workers, engine.tls_in_flight or";
+        assert!(text.contains(warning), "{text}");
+        let text = printed(&tls, Capacity { tls_in_flight: 2_000, ..CAPACITY }, Format::Table);
+        assert!(!text.contains("over TLS"), "{text}");
+        let plain = printed(CONFIG, CAPACITY, Format::Table);
+        assert!(!plain.contains("TLS"), "{plain}");
+    }
+
+    #[test]
     fn json_is_one_object_a_line() {
         let capacity = Capacity { slots: 2_000, ..CAPACITY };
         let text = printed(CONFIG, capacity, Format::Json);
@@ -390,12 +436,13 @@ files needed: 1,104 of 20,000
         let group = serde_json::json!({
             "group": "slow", "rules": "free", "protocol": "TCP", "targets": 256, "probed": 256,
             "interval": "1s", "timeout": "2s", "probes_per_second": 256.0, "in_flight_worst": 256,
-            "handshake": "half",
+            "handshake": "half", "tls": false,
         });
         assert_eq!(lines[1], group);
         let summary = serde_json::json!({
             "groups": 3, "targets": 1281, "probed": 1280, "probes_per_second": 358.4,
-            "in_flight_worst": 871, "in_flight_capacity": 2000, "raw_in_flight_worst": 0,
+            "in_flight_worst": 871, "in_flight_capacity": 2000, "tls_in_flight_worst": 0,
+            "tls_in_flight_capacity": 100, "raw_in_flight_worst": 0,
             "raw_in_flight_capacity": 262_144, "workers": 1, "slots": 2000,
             "backend": "io_uring",
             "files_needed": 2000, "file_limit": 4096, "fits": true,

@@ -8,10 +8,11 @@ use super::spec::{CheckPort, HealthCheckSpec, KEYS, TLS, close_name, handshake_n
 use super::tls::{Files, Tls};
 use super::violation::{Violation, Wrong};
 use super::{
-    CheckProtocol, HealthCheck, HttpSettings, Payload, Protocol, UdpSettings, duration, tls_spec,
+    CheckProtocol, GrpcSettings, HealthCheck, HttpSettings, Payload, Protocol, UdpSettings,
+    duration, tls_spec,
 };
 use crate::check::Check;
-use crate::check::{http, tls, udp};
+use crate::check::{grpc, http, tls, udp};
 use crate::health::Thresholds;
 use crate::recipe::{Handshake, ProxyProtocol, Recipe, Reuse};
 use std::path::Path;
@@ -54,6 +55,12 @@ impl HealthCheck {
         }
     }
 
+    /// Whether its probes shake hands by TLS.
+    #[must_use]
+    pub const fn has_tls(&self) -> bool {
+        self.protocol.tls().is_some()
+    }
+
     /// Whether it depends on files besides the configuration.
     #[must_use]
     pub fn has_files(&self) -> bool {
@@ -80,7 +87,10 @@ impl HealthCheck {
                 send: send.bytes().into(),
                 expect: expect.as_ref().map(|expect| expect.bytes().into()),
             }),
-            Protocol::Grpc(_) | Protocol::Grpcs(..) => Check::Tcp,
+            Protocol::Grpc(grpc) => Check::Grpc(self.grpc_check(grpc)),
+            Protocol::Grpcs(grpc, tls) => {
+                over_tls(tls, || tls::Inner::Grpc(self.grpc_check(grpc).over_tls()))
+            }
         }
     }
 
@@ -94,6 +104,12 @@ impl HealthCheck {
             Some(body_match) => check.matching(body_match.clone()),
             None => check,
         }
+    }
+
+    fn grpc_check(&self, settings: &GrpcSettings) -> grpc::Check {
+        let GrpcSettings { service, host } = settings;
+        // Whoever made the settings made a check of them to see whether it can be done.
+        grpc::Check::new(service, host.as_deref(), self.timeout).expect("judged before")
     }
 
     /// The health check as a worker uses it, the request rendered once.
@@ -256,7 +272,7 @@ impl HealthCheckSpec {
             send: self
                 .send
                 .as_ref()
-                .map_or(Ok(Payload::default()), |send| payload("send", send))?,
+                .map_or_else(|| Ok(Payload::default()), |send| payload("send", send))?,
             expect: self.expect.as_ref().map(|expect| payload("expect", expect)).transpose()?,
         })
     }

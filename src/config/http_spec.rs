@@ -5,11 +5,13 @@ use super::rules::Rules;
 use super::spec::HealthCheckSpec;
 use super::violation::{Violation, Wrong};
 use super::{GrpcSettings, HttpSettings};
+use crate::check::grpc;
 use crate::check::http::{BodyMatch, Matcher, Method, Request, Version};
 use crate::limits::{
     GRPC_SERVICE_CHARS_MAX, HTTP_HEADERS_BYTES_MAX, HTTP_HEADERS_MAX, HTTP_HOST_CHARS_MAX,
     HTTP_PATH_CHARS_MAX, HTTP_POST_BYTES_MAX,
 };
+use std::time::Duration;
 
 /// Headers that say where a message goes and how it is framed, and the cure for who wants them.
 const OURS: [(&str, &str); 10] = [
@@ -51,7 +53,15 @@ impl HealthCheckSpec {
             let cure = format!("allowed: up to {GRPC_SERVICE_CHARS_MAX} printable characters");
             return Err(Violation::malformed("grpc_service", quoted(&service), what, cure));
         }
-        Ok(GrpcSettings { service, host: self.host()? })
+        let host = self.host()?;
+        // The timeout is only written down in it.
+        if let Err(what) = grpc::Check::new(&service, host.as_deref(), Duration::ZERO) {
+            let value = quoted(host.as_deref().unwrap_or_default());
+            let cure = "write a name or an address, with :PORT if need be".to_owned();
+            let wrong = Wrong::Part { what: format!("{value} {what}"), cure };
+            return Err(Violation { setting: "host", value, wrong });
+        }
+        Ok(GrpcSettings { service, host })
     }
 
     fn path(&self, rules: Rules) -> Result<String, Violation> {

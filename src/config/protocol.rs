@@ -74,7 +74,7 @@ impl CheckProtocol {
         };
         let is_tls = setting == "tls" || setting.starts_with("tls.");
         let near = with.iter().find(|&&protocol| protocol == wished && is_tls);
-        near.or(with.first()).copied().unwrap_or(self)
+        near.or_else(|| with.first()).copied().unwrap_or(self)
     }
 }
 

@@ -87,10 +87,10 @@ impl Rules {
     /// What a health check can be.
     #[must_use]
     pub const fn protocols(self) -> &'static [CheckProtocol] {
-        use CheckProtocol::{Http, Https, Tcp, Tls, Udp};
+        use CheckProtocol::{Grpc, Grpcs, Http, Https, Tcp, Tls, Udp};
         match self {
             Self::Classic | Self::Current => &[Tcp, Http, Https],
-            Self::Free => &[Tcp, Http, Https, Tls, Udp],
+            Self::Free => &[Tcp, Http, Https, Tls, Udp, Grpc, Grpcs],
             Self::Alibaba => &[Tcp, Http, Udp],
         }
     }

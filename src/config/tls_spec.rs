@@ -121,7 +121,13 @@ impl TlsSpec {
                 let what = "has \"h2\", which an HTTPS check does not speak";
                 part(what.to_owned(), "use \"http/1.1\"")
             }
-            _ => Ok(alpn.clone()),
+            CheckProtocol::Tcp
+            | CheckProtocol::Http
+            | CheckProtocol::Https
+            | CheckProtocol::Tls
+            | CheckProtocol::Udp
+            | CheckProtocol::Grpc
+            | CheckProtocol::Grpcs => Ok(alpn.clone()),
         }
     }
 

@@ -97,7 +97,7 @@ fn write(xml: &mut Xml, aws: &AwsConfig, group: &GroupConfig, uses: &Uses<'_>) {
     xml.plain("UnhealthyThresholdCount", check.unhealthy_threshold);
     if let Some(http) = check.protocol.http() {
         xml.text("HealthCheckPath", &http.request.path);
-        xml.element("Matcher", |xml| xml.plain("HttpCode", &http.matcher));
+        xml.element("Matcher", |xml| xml.plain("HttpCode", http.matcher));
     }
     xml.element("LoadBalancerArns", |xml| {
         for of in uses.0.get(group.name.as_str()).into_iter().flatten() {

@@ -31,6 +31,9 @@ pub(super) struct GroupForm<'a> {
     deregistration_delay: String,
     in_use: bool,
     health_check: HealthCheckSpec,
+    /// Why its targets are not probed although its health check is enabled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_back: Option<String>,
     targets: wire::Counts,
     codes: wire::Codes<'a>,
 }
@@ -101,6 +104,7 @@ pub(super) fn form<'a>(
         deregistration_delay: duration::text(config.deregistration_delay),
         in_use: group.in_use,
         health_check: HealthCheckSpec::of(&config.health_check),
+        held_back: config.health_check.held_back().map(ToString::to_string),
         targets,
         codes: wire::Codes(sets),
     }

@@ -20,6 +20,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -36,6 +37,7 @@ pub(super) async fn metrics(
         started: state.started,
         backend: state.backend,
         now,
+        unix_ms: state.unix_ms(),
     };
     let text = tokio::task::spawn_blocking(move || scrape.text()).await.ok().flatten();
     // The one way to get here is a runtime that is being shut down.
@@ -54,7 +56,11 @@ struct Scrape {
     started: Instant,
     backend: &'static str,
     now: Instant,
+    unix_ms: u64,
 }
+
+/// What [`Scrape::certificates`] calls soon.
+const EXPIRES_SOON: Duration = Duration::from_secs(14 * 86_400);
 
 impl Scrape {
     fn text(self) -> Option<String> {
@@ -63,6 +69,28 @@ impl Scrape {
         let mut text = String::new();
         encode(&mut text, &registry).ok()?;
         Some(text)
+    }
+
+    /// Targets whose certificate ends soon, of groups with TLS.
+    fn certificates(&self, encoder: &mut Encoder<'_>) -> fmt::Result {
+        let before = self.unix_ms / 1_000 + EXPIRES_SOON.as_secs();
+        let before = i64::try_from(before).unwrap_or(i64::MAX);
+        let ends = |target| {
+            let presented = self.table.presented(target);
+            let leaf = presented.as_deref().and_then(|presented| presented.leaf.as_deref());
+            leaf.is_some_and(|leaf| leaf.not_after < before)
+        };
+        let name = "ringcheck_targets_expiring";
+        let help =
+            "Targets whose certificate has expired or does within 14 days, by group with TLS";
+        encoder.gauges(name, help, |emit| {
+            let groups = self.view.registry.groups.iter();
+            for group in groups.filter(|group| group.config.health_check.has_tls()) {
+                let count = group.members.targets().filter(|&target| ends(target)).count();
+                emit(&[("group", &*group.config.name)], number(count as u64))?;
+            }
+            Ok(())
+        })
     }
 
     fn targets(&self, encoder: &mut Encoder<'_>) -> fmt::Result {
@@ -194,6 +222,7 @@ impl Collector for Scrape {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut encoder = Encoder(encoder);
         self.targets(&mut encoder)?;
+        self.certificates(&mut encoder)?;
         self.probes(&mut encoder)?;
         self.engine(&mut encoder)?;
         self.trouble(&mut encoder)

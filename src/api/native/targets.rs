@@ -6,7 +6,7 @@ use crate::api::cursor::Cursor;
 use crate::api::error::ApiError;
 use crate::api::query::{Query, crop};
 use crate::api::{ApiState, Chosen};
-use crate::config::ZONE_ALL;
+use crate::config::{Problem, ZONE_ALL, duration};
 use crate::outcome::{Code, TABLE};
 use crate::table::{Filter, Reading, ShownState, StateMask, explain};
 use axum::extract::{Path, State};
@@ -26,6 +26,8 @@ const TRANSITIONS_SHOWN: usize = 10;
 struct Asked {
     filter: Filter,
     zone: Option<String>,
+    /// Only those whose certificate ends before this, seconds since 1970.
+    expires_before: Option<i64>,
     limit: usize,
     cursor: Option<Cursor>,
 }
@@ -35,9 +37,13 @@ pub(super) async fn page(
     Path(name): Path<String>,
     uri: Uri,
 ) -> Result<Response, ApiError> {
-    let asked = Asked::of(&uri)?;
+    let asked = Asked::of(&uri, state.unix_ms())?;
     let chosen = Chosen::find(&state, &name)?;
-    let from = asked.cursor.map_or(0, |cursor| cursor.resume(&chosen.group.members));
+    let members = &chosen.group.members;
+    // Where nobody presents anything, nobody is looked at.
+    let nothing = asked.expires_before.is_some() && !chosen.group.config.health_check.has_tls();
+    let from = asked.cursor.map_or(0, |cursor| cursor.resume(members));
+    let from = if nothing { members.len() } else { from };
     state.now();
     let mut page = Page { state, chosen, asked, next: from, begun: false, last: None, written: 0 };
     Ok(json_pieces(move |out| page.piece(out)))
@@ -76,15 +82,17 @@ fn unknown_target(group: &str, id: &str, port: Option<u16>) -> ApiError {
 }
 
 impl Asked {
-    fn of(uri: &Uri) -> Result<Self, ApiError> {
+    fn of(uri: &Uri, unix_ms: u64) -> Result<Self, ApiError> {
         let mut query = Query::of(uri)?;
         let state = query.take("state").map(|word| state_named(&word)).transpose()?;
         let code = query.take("code").map(|word| code_named(&word)).transpose()?;
         let cursor = query.take("cursor").map(|text| cursor_from(&text)).transpose()?;
+        let expires = query.take("expires_within");
+        let expires_before = expires.map(|text| expires_before(&text, unix_ms)).transpose()?;
         let (zone, limit) = (query.take("zone"), query.limit()?);
-        query.finish("state, code, zone, limit, cursor")?;
+        query.finish("state, code, zone, expires_within, limit, cursor")?;
         let states = state.map_or(StateMask::ALL, StateMask::only);
-        Ok(Self { filter: Filter { states, code }, zone, limit, cursor })
+        Ok(Self { filter: Filter { states, code }, zone, expires_before, limit, cursor })
     }
 }
 
@@ -100,6 +108,16 @@ fn code_named(word: &str) -> Result<Code, ApiError> {
         let known = TABLE.each_ref().map(|row| row.name).join(", ");
         ApiError::parameter(format!("unknown code '{}'; there are {known}", crop(word)))
     })
+}
+
+/// The second before which a certificate ends that expires within the duration `text`.
+fn expires_before(text: &str, unix_ms: u64) -> Result<i64, ApiError> {
+    let within = duration::parse(text).map_err(|Problem { cure, .. }| {
+        let what = format!("expires_within '{}' is not a duration", crop(text));
+        ApiError::parameter(format!("{what}; {cure}"))
+    })?;
+    let seconds = (u128::from(unix_ms) + within.as_millis()).div_ceil(1_000);
+    Ok(i64::try_from(seconds).unwrap_or(i64::MAX))
 }
 
 fn cursor_from(text: &str) -> Result<Cursor, ApiError> {
@@ -151,7 +169,13 @@ impl Page {
     }
 
     fn is_asked_for(&self, position: usize) -> bool {
-        in_zone(self.chosen.group.members.zone(position), self.asked.zone.as_deref())
+        let members = &self.chosen.group.members;
+        in_zone(members.zone(position), self.asked.zone.as_deref())
+            && self.asked.expires_before.is_none_or(|before| {
+                let presented = self.state.table.presented(members.target(position));
+                let leaf = presented.as_deref().and_then(|presented| presented.leaf.as_deref());
+                leaf.is_some_and(|leaf| leaf.not_after < before)
+            })
     }
 
     fn append(&mut self, out: &mut Vec<u8>, position: usize) {
@@ -201,6 +225,7 @@ fn form<'a>(
     let taken_up = state.table.is_taken_up(&chosen.view, &reading.verdict);
     let shown = explain(&chosen.group, position, reading, taken_up);
     let outcome = reading.verdict.outcome;
+    let presented = state.table.presented(chosen.group.members.target(position));
     wire::Target {
         id: members.own_id(position).map_or(wire::Id::Address(endpoint.ip()), wire::Id::Given),
         address: endpoint.ip(),
@@ -211,10 +236,14 @@ fn form<'a>(
         reason: shown.reason,
         description: shown.description,
         code: outcome.map(|outcome| outcome.code.name()),
-        detail: outcome.and_then(|outcome| wire::detail(&outcome)),
+        detail: outcome.and_then(|outcome| {
+            let now_s = state.unix_ms() / 1_000;
+            wire::detail_of_target(outcome, presented.as_deref(), i64::try_from(now_s).unwrap_or(0))
+        }),
         status: outcome.map(|outcome| outcome.status).filter(|&status| status != 0),
         since: state.wall.rfc3339(reading.verdict.since),
         last_probe: reading.last.map(|last| wire::Probe::new(state, &last)),
+        tls: presented.map(wire::Tls),
     }
 }
 

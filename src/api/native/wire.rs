@@ -2,6 +2,8 @@
 
 use crate::api::ApiState;
 use crate::api::answer::append_json;
+use crate::check::tls::Presented;
+use crate::check::tls::presented::detail_text;
 use crate::outcome::{Outcome, TABLE};
 use crate::report::Phases;
 use crate::table::{Event, Figures, GroupSets, LastProbe, Percentiles, ShownState, Trouble};
@@ -10,6 +12,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 /// Targets by shown state.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
@@ -184,6 +187,19 @@ pub(super) struct Target<'a> {
     pub(super) status: Option<u16>,
     pub(super) since: Rfc3339,
     pub(super) last_probe: Option<Probe>,
+    /// Absent where it presented nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tls: Option<Tls>,
+}
+
+/// What a target presented in its last TLS handshake.
+#[derive(Debug)]
+pub(super) struct Tls(pub(super) Arc<Presented>);
+
+impl Serialize for Tls {
+    fn serialize<S: Serializer>(&self, json: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(json)
+    }
 }
 
 /// The id of a target: its own, or that of its address.
@@ -213,6 +229,7 @@ impl Target<'_> {
             status,
             since,
             last_probe,
+            tls,
         } = self;
         member(out, b"{\"id\":", id);
         member(out, b",\"address\":", address);
@@ -231,6 +248,9 @@ impl Target<'_> {
         match last_probe {
             None => out.extend_from_slice(b"null"),
             Some(probe) => probe.append(out),
+        }
+        if let Some(tls) = tls {
+            member(out, b",\"tls\":", tls);
         }
         out.push(b'}');
     }
@@ -350,6 +370,15 @@ impl<'a> EventForm<'a> {
     }
 }
 
+/// The detail of a target's last outcome, with what its certificate tells.
+pub(super) fn detail_of_target(
+    outcome: Outcome,
+    presented: Option<&Presented>,
+    now_s: i64,
+) -> Option<String> {
+    Some(detail_text(outcome, presented, now_s)).filter(|text| !text.is_empty())
+}
+
 /// The detail of an outcome; none where its code says it all.
 pub(super) fn detail(outcome: &Outcome) -> Option<String> {
     Some(outcome.detail_text()).filter(|text| !text.is_empty())
@@ -382,6 +411,12 @@ mod tests {
             status: Some(503),
             since: Rfc3339(-1),
             last_probe: Some(probe),
+            tls: Some(Tls(Arc::new(Presented {
+                version: "TLSv1.3",
+                cipher: "TLS_AES_128_GCM_SHA256",
+                alpn: Some("h2".into()),
+                leaf: None,
+            }))),
         };
         let bare = Target {
             id: Id::Address([10, 0, 0, 1].into()),
@@ -397,6 +432,7 @@ mod tests {
             status: None,
             since: Rfc3339(253_402_300_800_000),
             last_probe: None,
+            tls: None,
         };
         for target in [full, bare] {
             let mut out = Vec::new();

@@ -15,6 +15,7 @@ mod clock;
 mod failure;
 mod notes;
 pub mod presented;
+mod presented_json;
 mod probe;
 mod records;
 pub mod settings;

@@ -105,6 +105,25 @@ pub fn detail_text(outcome: Outcome, presented: Option<&Presented>, now: i64) ->
     }
 }
 
+impl Leaf {
+    /// When it ends, in words: `expires in 12 days`, `expired 3 days ago`. `now` is in seconds
+    /// since 1970.
+    #[must_use]
+    pub fn expiry(&self, now: i64) -> String {
+        expiry(self.not_after, now)
+    }
+}
+
+/// [`Leaf::expiry`] of one that ends at `not_after`.
+#[must_use]
+pub fn expiry(not_after: i64, now: i64) -> String {
+    if not_after < now {
+        format!("expired {} ago", span(now - not_after))
+    } else {
+        format!("expires in {}", span(not_after - now))
+    }
+}
+
 /// So many seconds in the largest unit of which there is one at least.
 fn span(seconds: i64) -> String {
     let (count, unit) = match seconds {
@@ -150,6 +169,20 @@ mod tests {
         assert!(long.subject.len() <= TLS_NAME_BYTES_MAX && long.subject.contains("a?[2Jä"));
         assert_eq!(long.names.len(), TLS_NAMES_MAX);
         assert_eq!(Leaf::parse(b"\x30\x82"), None);
+    }
+
+    #[test]
+    fn the_end_is_told_in_words() {
+        let told = [(0, 86_400 * 12 + 5), (86_400 * 3, 0), (5, 5), (6, 5), (0, i64::MAX)]
+            .map(|(now, not_after)| expiry(not_after, now));
+        let expected = [
+            "expires in 12 days",
+            "expired 3 days ago",
+            "expires in 0 seconds",
+            "expired 1 second ago",
+            "expires in 106751991167300 days",
+        ];
+        assert_eq!(told, expected);
     }
 
     #[test]

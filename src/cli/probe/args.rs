@@ -135,7 +135,7 @@ Examples:
   ringcheck probe 10.0.0.0/12:80 --timeout 2s --handshake raw
   ringcheck probe --targets list.txt --protocol https --path /healthz --format json
   ringcheck probe tls://mail.example.com:465 --tls-verify
-  ringcheck probe udp://10.0.0.53:53 --send hex:00010000000100000000000000000200 --expect hex:0001
+  ringcheck probe udp://10.0.0.53:53 --send hex:abcd010000010000000000000000020001 --expect hex:abcd
   ringcheck probe grpcs://10.0.0.7:8443 --grpc-service shop.Cart
 
 A target is host:port, tcp://host:port, http://host:port/path, https://host/path, tls://host,

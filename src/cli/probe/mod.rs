@@ -20,12 +20,15 @@ pub use summary::Summary;
 
 use super::interrupt::Interrupt;
 use super::{Answer, Failure, units};
+use crate::check::tls::Presented;
 use crate::engine::Plan;
 use crate::engine::oneshot::{Next, OneShot};
 use crate::engine::scan::may_scan;
-use crate::report::Report;
-use crate::time::monotonic;
+use crate::report::{Batch, TargetId};
+use crate::time::{monotonic, wall_ms};
+use std::collections::HashMap;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Longest wait for reports, after which what is due is shown.
@@ -44,6 +47,7 @@ pub fn run(args: &ProbeArgs) -> Answer {
         probes: options.targets.len() as u64 * u64::from(options.count),
         target_chars: options.targets.chars_max(),
         started: monotonic(),
+        started_s: i64::try_from(wall_ms() / 1_000).unwrap_or(i64::MAX),
     };
     let interrupt = Interrupt::catch()
         .map_err(|errno| Failure::engine(format_args!("cannot wait for Ctrl-C: {errno}")))?;
@@ -88,10 +92,13 @@ fn follow<O: io::Write>(
     targets: &Targets,
     interrupt: &Interrupt,
 ) -> Result<Ended, Failure> {
+    // What is presented is told once, and holds for a target's later probes.
+    let mut presented = HashMap::new();
     loop {
         let shown = match run.next(PATIENCE).map_err(Failure::engine)? {
-            Next::Batch(batch) => {
-                let shown = show(presenter, targets, &batch.reports);
+            Next::Batch(mut batch) => {
+                presented.extend(batch.presented.drain(..));
+                let shown = show(presenter, targets, &presented, &batch);
                 run.recycle(batch);
                 shown
             }
@@ -110,12 +117,14 @@ fn follow<O: io::Write>(
 fn show<O: io::Write>(
     presenter: &mut Presenter<O>,
     targets: &Targets,
-    reports: &[Report],
+    presented: &HashMap<TargetId, Arc<Presented>>,
+    batch: &Batch,
 ) -> io::Result<()> {
-    for report in reports {
+    for report in &batch.reports {
         let (name, endpoint) = targets.find(report.target.0);
         let (outcome, phases) = (report.outcome, report.phases);
-        presenter.row(&Row { name, endpoint, outcome, phases })?;
+        let presented = presented.get(&report.target).map(|presented| &**presented);
+        presenter.row(&Row { name, endpoint, outcome, phases, presented })?;
     }
     presenter.tick(monotonic())
 }

@@ -153,7 +153,7 @@ impl Builder {
         protocol: CheckProtocol,
         written: Option<u16>,
     ) -> Result<u16, Problem> {
-        written.or(self.port).or(port_default(protocol)).ok_or_else(|| {
+        written.or(self.port).or_else(|| port_default(protocol)).ok_or_else(|| {
             let what = format!("target {} has no port", quoted(text));
             Problem::new(what, "write address:port, or give --port")
         })

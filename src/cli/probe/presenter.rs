@@ -31,6 +31,8 @@ pub struct Scope {
     pub target_chars: usize,
     /// When the run began.
     pub started: Instant,
+    /// The same by the wall clock, seconds since 1970.
+    pub started_s: i64,
 }
 
 /// Presents one run of `probe`.
@@ -63,7 +65,7 @@ impl<O: Write> Presenter<O> {
             ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar()),
         );
         Self {
-            rows: Rows::new(scope.format, has_colour, scope.target_chars),
+            rows: Rows::new(scope.format, has_colour, scope.target_chars, scope.started_s),
             out: BufWriter::with_capacity(BUFFER_BYTES, out),
             summary: Summary::default(),
             flushed: scope.started,
@@ -201,6 +203,7 @@ mod tests {
             format: ProbeFormat::Table,
             probes: 4_000,
             target_chars: 12,
+            started_s: 0,
             started: Instant::from_millis(1_000),
         };
         (Presenter::new(scope, pipe.clone(), false, ProgressDrawTarget::hidden()), pipe)
@@ -209,7 +212,8 @@ mod tests {
     fn row(presenter: &mut Presenter<Pipe>, code: Code) -> io::Result<()> {
         let endpoint = Endpoint::new(std::net::Ipv4Addr::LOCALHOST.into(), 80);
         let phases = Phases { total_us: 7, ..Phases::default() };
-        presenter.row(&Row { name: None, endpoint, outcome: Outcome::plain(code), phases })
+        let outcome = Outcome::plain(code);
+        presenter.row(&Row { name: None, endpoint, outcome, phases, presented: None })
     }
 
     fn written(pipe: &Pipe) -> String {

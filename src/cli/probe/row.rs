@@ -1,6 +1,8 @@
 //! One finished probe as a line of text: a table's row, a JSON object, or comma-separated values.
 
 use super::ProbeFormat;
+use crate::check::tls::Presented;
+use crate::check::tls::presented::detail_text;
 use crate::cli::units;
 use crate::endpoint::Endpoint;
 use crate::outcome::{Class, Outcome};
@@ -26,6 +28,8 @@ pub struct Row<'a> {
     pub outcome: Outcome,
     /// How long its phases took.
     pub phases: Phases,
+    /// What the target presented in its last TLS handshake.
+    pub presented: Option<&'a Presented>,
 }
 
 /// DESIGN 4, to the letter.
@@ -41,6 +45,8 @@ struct Object<'a> {
     tls_us: Option<u32>,
     first_byte_us: Option<u32>,
     total_us: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<&'a Presented>,
 }
 
 /// Writes rows in one format. Keeps the memory of the line before.
@@ -49,14 +55,21 @@ pub(super) struct Rows {
     format: ProbeFormat,
     has_colour: bool,
     target_chars: usize,
+    /// Seconds since 1970, to say how long a certificate holds.
+    now_s: i64,
     address: String,
 }
 
 impl Rows {
     /// `target_chars`: length of the longest target, so that the columns of a table stand.
-    pub(super) fn new(format: ProbeFormat, has_colour: bool, target_chars: usize) -> Self {
+    pub(super) fn new(
+        format: ProbeFormat,
+        has_colour: bool,
+        target_chars: usize,
+        now_s: i64,
+    ) -> Self {
         let target_chars = target_chars.clamp(*TARGET_CHARS.start(), *TARGET_CHARS.end());
-        Self { format, has_colour, target_chars, address: String::new() }
+        Self { format, has_colour, target_chars, now_s, address: String::new() }
     }
 
     /// What stands above the rows.
@@ -80,11 +93,23 @@ impl Rows {
         // Writing to a String cannot fail.
         let _ = write!(self.address, "{}", row.endpoint);
         let target = row.name.unwrap_or(&self.address);
-        let detail = row.outcome.detail_text();
+        let detail = detail_text(row.outcome, row.presented, self.now_s);
         match self.format {
-            ProbeFormat::Table => self.table(out, row, target, &detail),
+            ProbeFormat::Table => {
+                let tls = row.presented.filter(|_| detail.is_empty());
+                let detail = tls.map_or(detail, |presented| self.in_short(presented));
+                self.table(out, row, target, &detail)
+            }
             ProbeFormat::Json => json(out, &object(row, target, &self.address, &detail)),
             ProbeFormat::Csv => csv(out, &object(row, target, &self.address, &detail)),
+        }
+    }
+
+    /// What a target presented that passed: `TLSv1.3, certificate expires in 12 days`.
+    fn in_short(&self, presented: &Presented) -> String {
+        match &presented.leaf {
+            Some(leaf) => format!("{}, certificate {}", presented.version, leaf.expiry(self.now_s)),
+            None => presented.version.to_owned(),
         }
     }
 
@@ -119,7 +144,7 @@ impl Rows {
     }
 }
 
-fn object<'a>(row: &Row<'_>, target: &'a str, address: &'a str, detail: &'a str) -> Object<'a> {
+fn object<'a>(row: &Row<'a>, target: &'a str, address: &'a str, detail: &'a str) -> Object<'a> {
     Object {
         target,
         address,
@@ -131,6 +156,7 @@ fn object<'a>(row: &Row<'_>, target: &'a str, address: &'a str, detail: &'a str)
         tls_us: row.phases.tls_us,
         first_byte_us: row.phases.first_byte_us,
         total_us: row.phases.total_us,
+        tls: row.presented,
     }
 }
 
@@ -171,11 +197,12 @@ fn csv(out: &mut impl Write, object: &Object<'_>) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check::tls::Leaf;
     use crate::outcome::{Cause, Code, Detail};
     use nix::errno::Errno;
 
     fn lines(format: ProbeFormat, has_colour: bool) -> Vec<String> {
-        let mut rows = Rows::new(format, has_colour, 15);
+        let mut rows = Rows::new(format, has_colour, 15, 1_000);
         let endpoint = |text: &str| Endpoint::from(text.parse::<std::net::SocketAddr>().unwrap());
         let phases = |connect_us, first_byte_us, total_us| Phases {
             connect_us,
@@ -194,6 +221,7 @@ mod tests {
             endpoint: endpoint(address),
             outcome,
             phases,
+            presented: None,
         };
         let refused = Outcome::errno(Code::L4Con, Errno::ECONNREFUSED);
         let no_file = Outcome::errno(Code::SockErr, Errno::EMFILE);
@@ -225,6 +253,57 @@ mod tests {
             r#"{"target":"10.0.0.2:80","address":"10.0.0.2:80","outcome":"local_fault","code":"SOCKERR","detail":"too many open files (EMFILE)","status":null,"connect_us":null,"tls_us":null,"first_byte_us":null,"total_us":0}"#,
         ];
         assert_eq!(lines(ProbeFormat::Json, false), expected);
+    }
+
+    #[test]
+    fn what_was_presented_is_shown_where_there_is_something() {
+        let leaf = |not_after| {
+            Some(std::sync::Arc::new(Leaf {
+                subject: "CN=a".into(),
+                issuer: "CN=b".into(),
+                not_before: 0,
+                not_after,
+                names: Box::default(),
+            }))
+        };
+        let presented = |leaf| Presented {
+            version: "TLSv1.3",
+            cipher: "TLS_AES_128_GCM_SHA256",
+            alpn: None,
+            leaf,
+        };
+        let written = |format, outcome, presented: &Presented| {
+            let row = Row {
+                name: Some("a"),
+                endpoint: Endpoint::from("127.0.0.1:443".parse::<std::net::SocketAddr>().unwrap()),
+                outcome,
+                phases: Phases { tls_us: Some(7), ..Phases::default() },
+                presented: Some(presented),
+            };
+            let mut out = Vec::new();
+            Rows::new(format, false, 1, 1_000).write(&mut out, &row).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let passed = Outcome::plain(Code::L6Ok);
+        let expired = Outcome::cause(Code::L6Rsp, Cause::CertificateExpired);
+        let (good, bad) = (presented(leaf(1_000 + 86_400 * 12)), presented(leaf(400)));
+        for (outcome, presented, end) in [
+            (passed, &good, "  TLSv1.3, certificate expires in 12 days\n"),
+            (passed, &bad, "  TLSv1.3, certificate expired 10 minutes ago\n"),
+            (passed, &presented(None), "  TLSv1.3\n"),
+            (expired, &bad, "  certificate expired 10 minutes ago\n"),
+        ] {
+            let table = written(ProbeFormat::Table, outcome, presented);
+            assert!(table.ends_with(end), "{table}");
+        }
+        let json = written(ProbeFormat::Json, passed, &good);
+        let tls = concat!(
+            r#""tls_us":7,"first_byte_us":null,"total_us":0,"tls":{"version":"TLSv1.3","#,
+            r#""cipher":"TLS_AES_128_GCM_SHA256","alpn":null,"subject":"CN=a","issuer":"CN=b","#,
+            r#""not_before":"1970-01-01T00:00:00.000Z","not_after":"1970-01-13T00:16:40.000Z","#,
+            r#""names":[]}}"#,
+        );
+        assert!(json.contains(tls), "{json}");
     }
 
     #[test]

@@ -136,7 +136,7 @@ mod tests {
         for &(outcome, total_us) in outcomes {
             let endpoint = Endpoint::new(std::net::Ipv4Addr::LOCALHOST.into(), 80);
             let phases = Phases { total_us, ..Phases::default() };
-            summary.add(&Row { name: None, endpoint, outcome, phases });
+            summary.add(&Row { name: None, endpoint, outcome, phases, presented: None });
         }
         summary
     }

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 /// `sgp-#1` stands for the first server group's id.
-const SCRIPT: [&str; 46] = [
+const SCRIPT: [&str; 48] = [
     "CreateServerGroup ServerGroupName=web&VpcId=vpc-1",
     "CreateServerGroup ServerGroupName=full&VpcId=vpc-1&Protocol=TCPSSL&ServerGroupType=Ip&\
      Scheduler=Rr&AddressIPVersion=DualStack&ResourceGroupId=rg-1&PreserveClientIpEnabled=False&\
@@ -73,6 +73,10 @@ const SCRIPT: [&str; 46] = [
     "DeleteListener ListenerId=all",
     "StartListener ListenerId=all",
     "CreateServerGroup ServerGroupName=web&VpcId=vpc-1&HealthCheckConfig.HealthCheckType=HTTPS",
+    "CreateServerGroup ServerGroupName=dns&VpcId=vpc-1&Protocol=UDP&\
+     HealthCheckConfig.HealthCheckType=UDP&HealthCheckConfig.HealthCheckInterval=300&\
+     HealthCheckConfig.HealthCheckReq=ping&HealthCheckConfig.HealthCheckExp=pong",
+    "ListServerGroups ServerGroupNames.1=dns",
     "GetJobStatus JobId=00000000-0000-0000-0000-000000000000",
 ];
 
