@@ -352,7 +352,7 @@ mod tests {
             ),
             (
                 &["a:1", "--timeout", "9ms"],
-                "--timeout \"9ms\" is out of range; allowed: 10ms to 5m",
+                "--timeout \"9ms\" is out of range; allowed: 10ms to 300s",
             ),
             (
                 &["a:1", "--protocol", "udp", "--send", "hex:0"],
