@@ -5,6 +5,8 @@
 
 #[path = "sim/cases.rs"]
 mod cases;
+#[path = "sim/kept.rs"]
+mod kept;
 #[path = "sim/run.rs"]
 mod run;
 #[path = "sim/scenario.rs"]

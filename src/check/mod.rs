@@ -109,6 +109,24 @@ impl Probe {
         }
     }
 
+    /// Makes this another run of the same check over the connection that the last one left.
+    pub fn restart_kept(&mut self, check: &Check) {
+        match self {
+            Self::Grpc(probe) => probe.restart_kept(),
+            Self::Tcp | Self::Udp(_) | Self::Http(_) | Self::Tls(_) => self.restart(check),
+        }
+    }
+
+    /// Whether this run, which passed, left its connection for another one.
+    #[must_use]
+    pub fn leaves_connection(&self) -> bool {
+        match self {
+            Self::Http(probe) => probe.leaves_connection(),
+            Self::Grpc(probe) => probe.leaves_connection(),
+            Self::Tcp | Self::Udp(_) | Self::Tls(_) => false,
+        }
+    }
+
     /// Appends the bytes that [`Action::Exchange`] or [`Action::Send`] asked to send, for a target
     /// at `address`. `check` is that of the last [`Probe::restart`].
     pub fn output(&mut self, check: &Check, address: SocketAddr, out: &mut Vec<u8>) {

@@ -15,6 +15,7 @@ pub mod command;
 mod drops;
 mod excuses;
 mod gather;
+mod kept;
 mod obey;
 mod overslept;
 mod pace;
@@ -45,6 +46,7 @@ use crossbeam_channel::Receiver;
 use drops::Drops;
 use excuses::Excuses;
 use gather::Gather;
+use kept::Kept;
 use pace::Pace;
 use recipes::Recipes;
 use sessions::Sessions;
@@ -104,6 +106,10 @@ pub struct Worker<I: Io> {
     /// When this turn's completions were taken.
     now: Instant,
     completions: Vec<Completion>,
+    /// Connections that wait for the next probe.
+    kept: Kept,
+    /// Slots whose kept connection was over, and that are connected anew.
+    over: Vec<u32>,
     /// Packets that the host drops by itself.
     drops: Drops,
     /// Where requests are rendered.
@@ -153,6 +159,8 @@ impl<I: Io> Worker<I> {
             lost: Duration::ZERO,
             now,
             completions: Vec::with_capacity(COMPLETIONS),
+            kept: Kept::default(),
+            over: Vec::new(),
             drops: Drops::new(io.dropped()),
             request: Vec::new(),
             stop_by: None,
@@ -186,6 +194,7 @@ impl<I: Io> Worker<I> {
         let more_commands = self.take_commands();
         let called = self.called();
         self.schedule.advance(called);
+        self.connect_anew();
         let blocked = self.start_due(called);
         let excuse = self.excuse(called);
         let until = if more_commands { called } else { self.wake(called, blocked, excuse) };

@@ -126,6 +126,9 @@ impl<I: Io> Worker<I> {
         let index = self.shard.index(target);
         if matches!(self.shard.stay(index), Stay::Here | Stay::Back) {
             let waits = self.schedule.remove(index);
+            if let Some(slot) = self.kept.take(index) {
+                self.give_up(slot);
+            }
             self.recipes.leave(self.shard.group(index));
             self.leave(index, !waits);
         }
@@ -133,6 +136,7 @@ impl<I: Io> Worker<I> {
 
     fn stop(&mut self) {
         self.stop_by = Some(self.now + STOP_GRACE);
+        self.give_all_up();
         for index in self.slots.made() {
             if let State::Running(run) = &self.slots[index].state {
                 let recipe = Rc::clone(&run.recipe);

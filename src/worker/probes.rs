@@ -4,8 +4,9 @@ use super::Worker;
 use super::drops::Drops;
 use super::sessions::Offer;
 use super::shard::Stay;
-use super::slots::{Run, State};
+use super::slots::{Connection, Run, State};
 use crate::check::{Action, Check, Event, Probe};
+use crate::endpoint::Endpoint;
 use crate::io::{Completion, Done, Io, Kind, Op, Socket, Transport};
 use crate::limits::TARGET_PATIENCE;
 use crate::outcome::{Cause, Class, Code, Detail, Outcome};
@@ -15,6 +16,7 @@ use crate::schedule::Due;
 use crate::stats::micros;
 use crate::time::Instant;
 use nix::errno::Errno;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -25,24 +27,39 @@ impl<I: Io> Worker<I> {
     /// Starts the probe of a target that was taken off the schedule. A slot must be free.
     pub(super) fn start(&mut self, due: Due, now: Instant) {
         let Some(recipe) = self.recipe(due.target) else { return };
-        let address = recipe.endpoint(self.shard.endpoint(due.target)).socket_addr();
-        let socket = Socket { ipv6: address.is_ipv6(), transport: transport(&recipe) };
+        if recipe.reuse.is_some() && self.start_kept(due, &recipe, now) {
+            return;
+        }
+        let (address, socket) = endpoint(&recipe, self.shard.endpoint(due.target));
         let (group, failing) =
             (self.shard.group(due.target), self.shard.health(due.target).is_failing());
-        let Some(index) = self.slots.acquire(socket, group, failing) else { return };
+        let mut index = self.slots.acquire(socket, group, failing);
+        if index.is_none() {
+            self.give_up_oldest();
+            index = self.slots.acquire(socket, group, failing);
+        }
+        let Some(index) = index else { return };
+        self.run(index, due, recipe, Connection::Fresh, now);
+        self.connect(index, address, socket);
+    }
+
+    /// The probe of a target runs in this slot from now on.
+    pub(super) fn run(
+        &mut self,
+        index: u32,
+        due: Due,
+        recipe: Rc<Recipe>,
+        connection: Connection,
+        now: Instant,
+    ) {
         self.stats.start(now.since(self.schedule.instant(due.tick)));
         let deadline = self.run_tick(now + recipe.timeout) + 1;
         self.deadlines.grow(self.slots.indices());
         self.deadlines.insert(index, deadline);
-        let is_tls = matches!(recipe.check, Check::Tls(_));
-        let slot = &mut self.slots[index];
-        slot.probe.restart(&recipe.check);
-        if let (Probe::Tls(probe), Check::Tls(check)) = (&mut slot.probe, &recipe.check) {
-            let every = check.client.settings().full_handshake_every;
-            let Offer { session, group } = self.sessions.offer(due.target, every);
-            probe.resume(session, group);
+        if matches!(recipe.check, Check::Tls(_)) {
+            self.slots.note_tls(index);
         }
-        slot.state = State::Running(Run {
+        self.slots[index].state = State::Running(Run {
             target: due.target,
             due: due.tick,
             started: now,
@@ -50,13 +67,23 @@ impl<I: Io> Worker<I> {
             connect_us: None,
             tls_us: None,
             first_byte_us: None,
-            introduced: false,
+            introduced: connection != Connection::Fresh,
+            connection,
             recipe,
         });
-        let token = slot.submit(index, Kind::Connect);
-        if is_tls {
-            self.slots.note_tls(index);
+    }
+
+    /// Makes the slot's probe a fresh run, and connects it.
+    pub(super) fn connect(&mut self, index: u32, address: SocketAddr, socket: Socket) {
+        let slot = &mut self.slots[index];
+        let State::Running(run) = &slot.state else { return };
+        slot.probe.restart(&run.recipe.check);
+        if let (Probe::Tls(probe), Check::Tls(check)) = (&mut slot.probe, &run.recipe.check) {
+            let every = check.client.settings().full_handshake_every;
+            let Offer { session, group } = self.sessions.offer(run.target, every);
+            probe.resume(session, group);
         }
+        let token = slot.submit(index, Kind::Connect);
         self.io.submit(Op::Connect { token, address, socket });
     }
 
@@ -85,8 +112,14 @@ impl<I: Io> Worker<I> {
                 }
                 return;
             }
-            State::Free => return,
+            State::Kept { .. } | State::Free => return,
         };
+        if run.connection == Connection::Over {
+            if slot.is_idle() {
+                self.over.push(index);
+            }
+            return;
+        }
         let elapsed_us = elapsed_us(run.started, self.now);
         let event = match (&completion.done, completion.token.kind) {
             (Done::Connected, _) => {
@@ -122,7 +155,7 @@ impl<I: Io> Worker<I> {
         self.act(index, action);
     }
 
-    fn act(&mut self, index: u32, action: Action) {
+    pub(super) fn act(&mut self, index: u32, action: Action) {
         match action {
             Action::Wait => {}
             Action::Receive => self.receive(index),
@@ -162,6 +195,10 @@ impl<I: Io> Worker<I> {
         while let Some((index, _)) = self.deadlines.pop() {
             let slot = &mut self.slots[index];
             match &slot.state {
+                State::Running(run) if run.connection == Connection::Over => {
+                    // What was cancelled has not come back, or nothing could be connected.
+                    self.finish_probe(index, Outcome::cause(Code::SockErr, Cause::NoFreeSlot));
+                }
                 State::Running(run) => {
                     let action = slot.probe.handle(&run.recipe.check, Event::Expired);
                     self.act(index, action);
@@ -170,19 +207,23 @@ impl<I: Io> Worker<I> {
                     self.slots.note_stuck(index);
                     self.cancel(index);
                 }
-                State::Free => {}
+                State::Kept { .. } | State::Free => {}
             }
         }
     }
 
     /// The probe is over: settle its outcome and end its use of the slot.
     fn finish_probe(&mut self, index: u32, outcome: Outcome) {
+        if self.refresh(index, outcome) {
+            return;
+        }
         self.deadlines.remove(index);
         let State::Running(run) = &self.slots[index].state else { return };
         let outcome = if is_silence(outcome) {
             unless_dropped(outcome, run.started, &mut self.io, &mut self.drops, self.now)
         } else {
-            unless_kept_waiting(outcome, run.connect_us.is_some(), self.lost - run.lost)
+            let is_connected = run.connect_us.is_some() || run.connection.probes() > 0;
+            unless_kept_waiting(outcome, is_connected, self.lost - run.lost)
         };
         let phases = Phases {
             connect_us: run.connect_us,
@@ -194,8 +235,12 @@ impl<I: Io> Worker<I> {
         let due = Due { target: run.target, tick: run.due };
         let recipe = Rc::clone(&run.recipe);
         self.learn(index, due.target, &recipe, outcome);
+        let was_here = self.shard.stay(due.target) == Stay::Here;
         self.settle(due, &recipe, outcome, phases, self.now);
-        self.end(index, recipe);
+        let is_here = was_here && self.shard.stay(due.target) == Stay::Here;
+        if !(is_here && self.keep(index, due.target, outcome)) {
+            self.end(index, recipe);
+        }
     }
 
     /// Takes in what a TLS probe found out, and gives its memory back.
@@ -236,13 +281,24 @@ impl<I: Io> Worker<I> {
         }
     }
 
-    fn dispose(&mut self, index: u32, close: Close) {
+    pub(super) fn dispose(&mut self, index: u32, close: Close) {
+        self.disconnect(index, close);
+        self.slots.release(index);
+    }
+
+    /// Ends the connection of a slot of which nothing is in flight.
+    pub(super) fn disconnect(&mut self, index: u32, close: Close) {
         self.io.submit(match close {
             Close::Reset => Op::Disconnect { slot: index },
             Close::Graceful => Op::Close { slot: index },
         });
-        self.slots.release(index);
     }
+}
+
+/// Where probes of the target at `traffic` go, and what over.
+pub(super) fn endpoint(recipe: &Recipe, traffic: Endpoint) -> (SocketAddr, Socket) {
+    let address = recipe.endpoint(traffic).socket_addr();
+    (address, Socket { ipv6: address.is_ipv6(), transport: transport(recipe) })
 }
 
 /// Whether that nothing came is what the outcome says, be it a failure or not.
@@ -300,7 +356,7 @@ const fn is_datagram(recipe: &Recipe) -> bool {
 
 /// How its probes end. A datagram socket is never recycled: an answer of the last target that comes
 /// late would lie in its queue and be taken for the next target's.
-const fn closes(recipe: &Recipe) -> Close {
+pub(super) const fn closes(recipe: &Recipe) -> Close {
     if is_datagram(recipe) { Close::Graceful } else { recipe.close }
 }
 

@@ -1,9 +1,12 @@
 //! The probe slots of one worker: a small pool of sockets, each with the probe that it is lent to.
 //!
 //! Invariants: a slot is free only when no operation of it is in flight; it is on exactly one free
-//! list or in use; its generation counts its probes, so that a completion of an earlier one is
+//! list, in use, or kept; its generation counts its probes, so that a completion of an earlier one is
 //! recognised. Freed slots are taken again last in, first out, by sort of socket: the pool stays
 //! small and warm, and a recycled socket already has the options that the probe needs.
+//!
+//! A slot whose connection is kept for its target's next probe ([`super::kept`]) is a third sort:
+//! neither free nor in use, and given up as soon as a probe needs one and none is free.
 //!
 //! A probe that fails mostly holds its slot for a whole timeout, one that passes for a round trip.
 //! So that a dead group never takes all slots, probes of targets that failed last may hold all but
@@ -41,8 +44,31 @@ pub(super) struct Run {
     pub(super) first_byte_us: Option<u32>,
     /// What goes first on a connection was sent.
     pub(super) introduced: bool,
+    /// Where its connection comes from.
+    pub(super) connection: Connection,
     /// The recipe that it follows, whatever a reload brings meanwhile.
     pub(super) recipe: Rc<Recipe>,
+}
+
+/// Where the connection of a run comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Connection {
+    /// It was made for this run.
+    Fresh,
+    /// So many probes of the target have used it before.
+    Kept { probes: u16 },
+    /// It was kept and turned out to be over; a fresh one is made as soon as nothing is in flight.
+    Over,
+}
+
+impl Connection {
+    /// How many probes have used it before.
+    pub(super) const fn probes(self) -> u16 {
+        match self {
+            Self::Fresh | Self::Over => 0,
+            Self::Kept { probes } => probes,
+        }
+    }
 }
 
 /// What a slot is doing.
@@ -54,6 +80,8 @@ pub(super) enum State {
     Running(Run),
     /// Its probe is over; operations in flight have been cancelled and must come back first.
     Ending(Rc<Recipe>),
+    /// Its connection waits for the next probe of its target, of this recipe; so many have used it.
+    Kept { recipe: Rc<Recipe>, probes: u16 },
 }
 
 /// One slot.
@@ -90,6 +118,11 @@ impl Slot {
         debug_assert_eq!(self.in_flight & 1 << kind as u8, 0, "{kind:?} is already in flight");
         self.in_flight |= 1 << kind as u8;
         Token { slot, generation: self.generation, kind }
+    }
+
+    /// The next connection is another one than before.
+    pub(super) const fn renew(&mut self) {
+        self.generation = (self.generation + 1) & ((1 << Token::GENERATION_BITS) - 1);
     }
 
     /// Notes an operation as completed; false where it is none of the slot's present probe.
@@ -280,7 +313,7 @@ impl Slots {
         let slot = &mut self[index];
         debug_assert!(matches!(slot.state, State::Free) && slot.is_idle());
         slot.sort = u8::try_from(sort).unwrap_or(0);
-        slot.generation = (slot.generation + 1) & ((1 << Token::GENERATION_BITS) - 1);
+        slot.renew();
         (slot.failing, slot.group) = (failing, group);
         self.failing += u32::from(failing);
         if !socket.is_raw() {
@@ -288,6 +321,34 @@ impl Slots {
         }
         *self.count_of(index) += 1;
         Some(index)
+    }
+
+    /// A slot whose connection is kept is in use no more, but not free.
+    pub(super) fn keep(&mut self, index: u32) {
+        let slot = &mut self[index];
+        debug_assert!(slot.is_idle() && !slot.stuck, "nobody listens to what is kept");
+        let (group, failing) = (slot.group, std::mem::take(&mut slot.failing));
+        let tls = std::mem::take(&mut slot.tls);
+        self.failing -= u32::from(failing);
+        self.tls -= u32::from(tls);
+        self.tls_failing -= u32::from(tls && failing);
+        *self.held_by(group) -= 1;
+        *self.count_of(index) -= 1;
+    }
+
+    /// A kept slot is in use again.
+    pub(super) fn resume(&mut self, index: u32, group: GroupKey, failing: bool) {
+        let slot = &mut self[index];
+        debug_assert!(matches!(slot.state, State::Kept { .. }));
+        (slot.failing, slot.group) = (failing, group);
+        self.failing += u32::from(failing);
+        *self.held_by(group) += 1;
+        *self.count_of(index) += 1;
+    }
+
+    /// The group of the target that a slot was lent to last.
+    pub(super) fn group(&self, index: u32) -> GroupKey {
+        self[index].group
     }
 
     /// Takes a slot back. No operation of it may be in flight.

@@ -304,6 +304,12 @@ impl Actor {
                 self.socket.set_linger(Some(Duration::ZERO)).unwrap();
                 false
             }
+            // Its patience has no end here.
+            End::Again(_) => {
+                (self.over, self.step, self.sent) = (false, 0, 0);
+                self.tail.clear();
+                true
+            }
         }
     }
 }

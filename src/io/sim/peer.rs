@@ -139,6 +139,9 @@ pub enum End {
     Close,
     /// RST.
     Reset,
+    /// The connection stays open, and the next request begins the talk again. Where none comes for
+    /// so long: FIN.
+    Again(Option<Duration>),
 }
 
 /// The answer of a healthy target, for scripts that need no other.
@@ -155,6 +158,12 @@ impl Behaviour {
     #[must_use]
     pub fn impatient(answer: &[u8], patience: Duration) -> Self {
         Self::talk(Starts::OnRequestWithin(patience), Self::send(answer), End::Close)
+    }
+
+    /// Accepts, and answers each request with `answer`; closes where none comes for so long.
+    #[must_use]
+    pub fn lasting(answer: &[u8], patience: Option<Duration>) -> Self {
+        Self::talk(Starts::OnRequest, Self::send(answer), End::Again(patience))
     }
 
     /// Accepts, and never answers.

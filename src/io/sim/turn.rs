@@ -98,6 +98,8 @@ impl Sim {
         match place.line.send(&place.request) {
             Ok(answer) => {
                 if let Some(after) = answer {
+                    // The peer's patience until now counts no more.
+                    place.epoch = place.epoch.wrapping_add(1);
                     self.events.push(self.now + after, slot, What::Arrive(place.epoch));
                 }
                 self.due(slot, Kind::Send, serial, Fact::Sent);

@@ -87,22 +87,20 @@ impl Wire {
             self.coming |= begins;
             return Ok(begins.then_some(self.round_trip));
         }
-        Ok((first && self.talk.is_some()).then_some(self.round_trip))
+        Ok((first && !self.ended && self.talk.is_some()).then_some(self.round_trip))
     }
 
     /// The next piece comes; how long until the one after it, if there is one.
     pub(super) fn arrive(&mut self, rng: &mut Rng) -> Option<Duration> {
         let talk = Arc::clone(self.talk.as_ref()?);
         if !self.begun {
-            self.end(End::Close);
-            return None;
+            return self.end(End::Close);
         }
         loop {
             match talk.steps.get(self.step) {
                 None => {
                     self.coming = false;
-                    self.end(talk.end);
-                    return None;
+                    return self.end(talk.end);
                 }
                 Some(Step::Pause(pause)) => {
                     self.step += 1;
@@ -141,7 +139,8 @@ impl Wire {
         }
     }
 
-    fn end(&mut self, end: End) {
+    /// The talk is over; how long until the peer loses patience.
+    fn end(&mut self, end: End) -> Option<Duration> {
         match end {
             End::Hold => {}
             End::Close => self.ended = true,
@@ -149,7 +148,12 @@ impl Wire {
                 (self.ended, self.reset) = (true, true);
                 self.error = Some(Errno::ECONNRESET);
             }
+            End::Again(patience) => {
+                (self.step, self.offset, self.begun) = (0, 0, false);
+                return patience;
+            }
         }
+        None
     }
 
     /// Whether a receive has something to tell.
