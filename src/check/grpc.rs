@@ -97,8 +97,10 @@ pub struct Probe {
     connected: bool,
     /// Whether a send is in flight.
     sending: bool,
-    /// The run passed.
-    passed: bool,
+    /// The request of this run was made.
+    asked: bool,
+    /// The run passed, and the connection takes another call.
+    left: bool,
     /// Bytes that came in this run.
     received: usize,
     /// Bytes that came over the connection.
@@ -122,23 +124,19 @@ impl Probe {
     /// Whether this run, which is over, left the connection for another one.
     #[must_use]
     pub const fn leaves_connection(&self) -> bool {
-        self.passed && !self.sending
+        self.left && !self.sending
     }
 
     /// Appends what is to be sent to the target at `address`.
     pub fn output(&mut self, check: &Check, address: SocketAddr, out: &mut Vec<u8>) {
-        if let Some(call) = &mut self.call {
-            if self.received == 0
-                && !call.has_output()
-                && let Some(request) = check.request(address)
-            {
-                call.again(request, check.message.clone());
+        let is_first = !std::mem::replace(&mut self.asked, true);
+        if is_first && let Some(request) = check.request(address) {
+            let message = check.message.clone();
+            match &mut self.call {
+                Some(call) => call.again(request, message),
+                None => self.call = Call::new(request, message).map(Box::new),
             }
-            call.take_output(out);
-            return;
         }
-        let call = check.request(address).and_then(|r| Call::new(r, check.message.clone()));
-        self.call = call.map(Box::new);
         if let Some(call) = &mut self.call {
             call.take_output(out);
         }
@@ -177,7 +175,8 @@ impl Probe {
             Event::ReceiveFailed(errno) => exchange_failed(errno),
             Event::Expired => Outcome::plain(Code::L7Tout),
         };
-        self.passed = outcome.code == Code::L7Ok;
+        let is_pass = outcome.code == Code::L7Ok;
+        self.left = is_pass && self.call.as_mut().is_some_and(|call| call.takes_another());
         Action::Finish(outcome)
     }
 

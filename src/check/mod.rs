@@ -113,17 +113,28 @@ impl Probe {
     pub fn restart_kept(&mut self, check: &Check) {
         match self {
             Self::Grpc(probe) => probe.restart_kept(),
-            Self::Tcp | Self::Udp(_) | Self::Http(_) | Self::Tls(_) => self.restart(check),
+            Self::Tls(probe) => probe.restart_kept(),
+            Self::Tcp | Self::Udp(_) | Self::Http(_) => self.restart(check),
         }
     }
 
     /// Whether this run, which passed, left its connection for another one.
     #[must_use]
-    pub fn leaves_connection(&self) -> bool {
+    pub fn leaves_connection(&mut self) -> bool {
         match self {
             Self::Http(probe) => probe.leaves_connection(),
             Self::Grpc(probe) => probe.leaves_connection(),
-            Self::Tcp | Self::Udp(_) | Self::Tls(_) => false,
+            Self::Tls(probe) => probe.leaves_connection(),
+            Self::Tcp | Self::Udp(_) => false,
+        }
+    }
+
+    /// The connection is over: gives the memory back that only it needed.
+    pub fn disconnected(&mut self) {
+        match self {
+            Self::Grpc(probe) => probe.restart(),
+            Self::Tls(probe) => probe.restart(),
+            Self::Tcp | Self::Udp(_) | Self::Http(_) => {}
         }
     }
 

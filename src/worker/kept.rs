@@ -121,21 +121,17 @@ impl<I: Io> Worker<I> {
         let close = closes(recipe);
         let group = self.slots.group(index);
         self.slots.resume(index, group, false);
+        self.slots[index].probe.disconnected();
         self.dispose(index, close);
     }
 
-    /// Makes the connection that was kept first free for another probe.
-    pub(super) fn give_up_oldest(&mut self) {
-        if let Some(index) = self.kept.take_oldest() {
+    /// Closes the connection that was kept first; false where there is none.
+    pub(super) fn give_up_oldest(&mut self) -> bool {
+        let oldest = self.kept.take_oldest();
+        if let Some(index) = oldest {
             self.give_up(index);
         }
-    }
-
-    /// Closes all kept connections.
-    pub(super) fn give_all_up(&mut self) {
-        while let Some(index) = self.kept.take_oldest() {
-            self.give_up(index);
-        }
+        oldest.is_some()
     }
 
     /// Where `outcome` says no more than that a kept connection was over when the probe began: lets

@@ -33,9 +33,10 @@ impl<I: Io> Worker<I> {
         let (address, socket) = endpoint(&recipe, self.shard.endpoint(due.target));
         let (group, failing) =
             (self.shard.group(due.target), self.shard.health(due.target).is_failing());
+        let is_tls = matches!(recipe.check, Check::Tls(_));
+        while is_tls && self.slots.is_full_with_kept_tls() && self.give_up_oldest() {}
         let mut index = self.slots.acquire(socket, group, failing);
-        if index.is_none() {
-            self.give_up_oldest();
+        if index.is_none() && self.give_up_oldest() {
             index = self.slots.acquire(socket, group, failing);
         }
         let Some(index) = index else { return };
@@ -56,7 +57,7 @@ impl<I: Io> Worker<I> {
         let deadline = self.run_tick(now + recipe.timeout) + 1;
         self.deadlines.grow(self.slots.indices());
         self.deadlines.insert(index, deadline);
-        if matches!(recipe.check, Check::Tls(_)) {
+        if matches!(recipe.check, Check::Tls(_)) && connection == Connection::Fresh {
             self.slots.note_tls(index);
         }
         self.slots[index].state = State::Running(Run {
@@ -149,7 +150,8 @@ impl<I: Io> Worker<I> {
             let reached = |phase: &mut Option<u32>, is: bool| {
                 *phase = phase.or(is.then_some(elapsed_us));
             };
-            reached(&mut run.tls_us, probe.is_secured());
+            let is_new = run.connection == Connection::Fresh;
+            reached(&mut run.tls_us, is_new && probe.is_secured());
             reached(&mut run.first_byte_us, probe.is_answered());
         }
         self.act(index, action);
@@ -234,22 +236,26 @@ impl<I: Io> Worker<I> {
         self.pace.ended(run.started, self.now);
         let due = Due { target: run.target, tick: run.due };
         let recipe = Rc::clone(&run.recipe);
-        self.learn(index, due.target, &recipe, outcome);
+        let is_fresh = run.connection == Connection::Fresh;
+        if is_fresh {
+            self.learn(index, due.target, &recipe, outcome);
+        }
         let was_here = self.shard.stay(due.target) == Stay::Here;
         self.settle(due, &recipe, outcome, phases, self.now);
         let is_here = was_here && self.shard.stay(due.target) == Stay::Here;
         if !(is_here && self.keep(index, due.target, outcome)) {
+            self.slots[index].probe.disconnected();
             self.end(index, recipe);
         }
     }
 
-    /// Takes in what a TLS probe found out, and gives its memory back.
+    /// Takes in what a TLS probe found out.
     fn learn(&mut self, index: u32, target: u32, recipe: &Recipe, outcome: Outcome) {
         let (Probe::Tls(probe), Check::Tls(check)) = (&mut self.slots[index].probe, &recipe.check)
         else {
             return;
         };
-        let told = probe.end();
+        let told = probe.tell();
         // Nobody wants to know what was presented by who has left.
         if self.shard.stay(target) == Stay::Here {
             let every = check.client.settings().full_handshake_every;

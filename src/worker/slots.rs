@@ -163,8 +163,10 @@ pub(super) struct Slots {
     in_use: u32,
     raw_in_use: u32,
     failing: u32,
-    /// TLS probes: those in use, those of targets that failed last, and what all may hold.
+    /// TLS probes: those in use, kept connections, those of targets that failed last, and what all
+    /// may hold.
     tls: u32,
+    tls_kept: u32,
     tls_failing: u32,
     tls_max: u32,
     /// Where all slots are for everybody, failing targets have no share of their own.
@@ -194,6 +196,7 @@ impl Slots {
             raw_in_use: 0,
             failing: 0,
             tls: 0,
+            tls_kept: 0,
             tls_failing: 0,
             tls_max: capacity,
             all,
@@ -275,6 +278,12 @@ impl Slots {
         self.tls >= self.tls_max || failing && self.tls_failing >= share
     }
 
+    /// Whether a further TLS probe would hold memory beyond the cap, because of those that are kept.
+    #[must_use]
+    pub(super) const fn is_full_with_kept_tls(&self) -> bool {
+        self.tls_kept > 0 && self.tls + self.tls_kept >= self.tls_max
+    }
+
     /// Notes that the slot was lent to a TLS probe.
     pub(super) fn note_tls(&mut self, index: u32) {
         let slot = &mut self[index];
@@ -328,9 +337,10 @@ impl Slots {
         let slot = &mut self[index];
         debug_assert!(slot.is_idle() && !slot.stuck, "nobody listens to what is kept");
         let (group, failing) = (slot.group, std::mem::take(&mut slot.failing));
-        let tls = std::mem::take(&mut slot.tls);
+        let tls = slot.tls;
         self.failing -= u32::from(failing);
         self.tls -= u32::from(tls);
+        self.tls_kept += u32::from(tls);
         self.tls_failing -= u32::from(tls && failing);
         *self.held_by(group) -= 1;
         *self.count_of(index) -= 1;
@@ -341,7 +351,11 @@ impl Slots {
         let slot = &mut self[index];
         debug_assert!(matches!(slot.state, State::Kept { .. }));
         (slot.failing, slot.group) = (failing, group);
+        let tls = slot.tls;
         self.failing += u32::from(failing);
+        self.tls += u32::from(tls);
+        self.tls_kept -= u32::from(tls);
+        self.tls_failing += u32::from(tls && failing);
         *self.held_by(group) += 1;
         *self.count_of(index) += 1;
     }

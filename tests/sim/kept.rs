@@ -4,9 +4,11 @@
 use crate::scenario::{Doubts, Scenario, plain, quiet};
 use crate::stage::Stage;
 use crate::support::scripts::Asked;
+use crate::support::tls::{SERVER, Server, client};
 use ringcheck::check::Check;
 use ringcheck::check::http::{self, Matcher, Request};
-use ringcheck::io::sim::{Behaviour, Fault, Faults};
+use ringcheck::check::tls;
+use ringcheck::io::sim::{Behaviour, End, Fault, Faults};
 use ringcheck::outcome::{Class, Code};
 use ringcheck::recipe::{Recipe, Reuse};
 use ringcheck::registry::GroupKey;
@@ -164,6 +166,27 @@ fn a_changed_recipe_begins_with_fresh_connections() {
     let reports = stage.until(at(1_360));
     assert_eq!((reports.len(), stage.starts().len()), (10, 10));
     assert_eq!(stage.worker.io().ledger().open(), 10, "the old ones are gone");
+    stop(stage);
+}
+
+#[test]
+fn a_connection_with_tls_is_kept_too() {
+    let server = Server { answer: KEEPS, notifies: false, end: End::Hold, ..SERVER };
+    let mut scenario = scenario(4, &server.behaviour());
+    let inner = http::Check::reusing(&Request::get("/"), Matcher::default());
+    let check = tls::Check { client: client(false), inner: tls::Inner::Http(inner) };
+    scenario.recipes[0].check = Check::Tls(Arc::new(check));
+    let mut stage = Stage::new(&scenario, Keep::Newest, None);
+    let reports = stage.until(at(10_000));
+    assert!((156..=160).contains(&reports.len()), "{}", reports.len());
+    for report in &reports {
+        assert_eq!(report.outcome.code, Code::L7Ok, "{report:?}");
+        assert_eq!(report.phases.tls_us.is_some(), report.phases.connect_us.is_some());
+        assert!(report.phases.first_byte_us.is_some());
+    }
+    let connections = stage.starts().len();
+    assert_eq!(fresh(&reports), connections);
+    assert_eq!(connections, 16, "one of ten");
     stop(stage);
 }
 

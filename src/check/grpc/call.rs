@@ -64,17 +64,22 @@ impl Call {
         Some(call)
     }
 
-    /// Makes another call over the same connection; false where it takes none.
-    pub(super) fn again(&mut self, request: Request<()>, message: Bytes) -> bool {
+    /// Whether the connection takes another call.
+    pub(super) fn takes_another(&mut self) -> bool {
         let mut context = Context::from_waker(Waker::noop());
-        let Poll::Ready(Ok(())) = self.requests.poll_ready(&mut context) else { return false };
-        let Ok((response, mut stream)) = self.requests.send_request(request, false) else {
-            return false;
-        };
-        self.at = At::Asked(response);
-        let is_sent = stream.send_data(message, true).is_ok();
-        self.drive();
-        is_sent
+        !self.drive() && matches!(self.requests.poll_ready(&mut context), Poll::Ready(Ok(())))
+    }
+
+    /// Makes another call over the same connection, which takes one.
+    pub(super) fn again(&mut self, request: Request<()>, message: Bytes) {
+        let asked = self.requests.send_request(request, false);
+        debug_assert!(asked.is_ok(), "it was asked before whether it takes one");
+        if let Ok((response, mut stream)) = asked {
+            self.at = At::Asked(response);
+            // It can fail only where the connection is over, which is told by the response.
+            let _ = stream.send_data(message, true);
+            self.drive();
+        }
     }
 
     /// Takes what came; the outcome once it is known.

@@ -46,6 +46,8 @@ pub struct Probe {
     address: Option<SocketAddr>,
     /// Bytes of the check inside have come.
     answered: bool,
+    /// Bytes of the connection were left out, because the outcome was known before them.
+    unread: bool,
 }
 
 #[derive(Debug, Default)]
@@ -87,6 +89,22 @@ impl InnerProbe {
             (Self::None | Self::Http(_) | Self::Grpc(_), _) => {
                 Action::Finish(Outcome::plain(Code::L6Ok))
             }
+        }
+    }
+
+    fn leaves_connection(&self) -> bool {
+        match self {
+            Self::None => false,
+            Self::Http(probe) => probe.leaves_connection(),
+            Self::Grpc(probe) => probe.leaves_connection(),
+        }
+    }
+
+    fn restart_kept(&mut self) {
+        match self {
+            Self::None => {}
+            Self::Http(probe) => probe.restart(),
+            Self::Grpc(probe) => probe.restart_kept(),
         }
     }
 
@@ -141,18 +159,40 @@ impl Probe {
         self.answered
     }
 
-    /// Ends the run: what was found out, and all its memory given back.
-    pub fn end(&mut self) -> Told {
-        let Self { connection, notes, .. } = std::mem::take(self);
-        let Some(connection) = connection else { return Told::default() };
+    /// What was found out. The connection stays.
+    pub fn tell(&mut self) -> Told {
+        let Self { connection: Some(connection), notes, .. } = self else { return Told::default() };
         let alpn = connection.alpn_protocol().map(|name| String::from_utf8_lossy(name).into());
         Told {
-            terms: terms(&connection),
+            terms: terms(connection),
             alpn,
-            leaf: notes.leaf,
-            session: notes.session,
+            leaf: notes.leaf.take(),
+            session: notes.session.take(),
             group: notes.group,
         }
+    }
+
+    /// Ends the run: what was found out, and all its memory given back.
+    pub fn end(&mut self) -> Told {
+        let told = self.tell();
+        self.restart();
+        told
+    }
+
+    /// Whether this run, which passed, left its connection for another one: neither said more than
+    /// what belongs to it.
+    pub fn leaves_connection(&mut self) -> bool {
+        let is_over = matches!(self.phase, Phase::Inner) && self.inner.leaves_connection();
+        let is_whole = !self.sending && !self.mute && !self.unread;
+        let Some(connection) = &mut self.connection else { return false };
+        // It is an error to read where nothing is left and no farewell was said.
+        is_over && is_whole && !connection.wants_write() && connection.reader().fill_buf().is_err()
+    }
+
+    /// Makes this another run over the connection of the last one, which left it.
+    pub fn restart_kept(&mut self) {
+        (self.received, self.answered, self.receiving) = (0, false, false);
+        self.inner.restart_kept();
     }
 
     /// Appends what goes out to a target at `address`.
@@ -177,6 +217,13 @@ impl Probe {
     pub fn handle(&mut self, check: &Check, event: Event<'_>) -> Action {
         match event {
             Event::ConnectFailed(errno) => Action::Finish(connect_failed(errno)),
+            Event::Connected if matches!(self.phase, Phase::Inner) => {
+                let action = self.inner.handle(&check.inner, event);
+                match self.carry_out(check, action) {
+                    Some(outcome) => Action::Finish(outcome),
+                    None => self.go_on(),
+                }
+            }
             Event::Connected => {
                 self.phase = Phase::Handshake;
                 (self.sending, self.receiving) = (true, true);
@@ -274,6 +321,7 @@ impl Probe {
             if let Some(length) = ended {
                 self.notes.unclaimed_bytes += length;
                 if let Some(outcome) = self.process(check) {
+                    self.unread = !bytes.is_empty();
                     return Some(outcome);
                 }
                 if matches!(self.phase, Phase::Leaving(_)) {

@@ -1,6 +1,8 @@
 //! Scripts of TLS probes against the library's own server, in memory: bytes are carried to and fro
 //! in pieces of any size, and nothing waits for anything.
 
+mod kept;
+
 use super::super::{Action, Event, http};
 use super::{Check, Client, Inner, Leaf, Probe, Session, Settings, Told};
 use crate::limits::{TLS_BYTES_MAX, TLS_HANDSHAKE_BYTES_MAX};
