@@ -7,7 +7,7 @@
 mod support;
 
 use nix::errno::Errno;
-use ringcheck::check::Check;
+use ringcheck::check::{Check, http};
 use ringcheck::endpoint::Endpoint;
 use ringcheck::engine::Plan;
 use ringcheck::engine::oneshot::{OneShot, Shot, collect};
@@ -15,7 +15,7 @@ use ringcheck::health::Thresholds;
 use ringcheck::io::Backend;
 use ringcheck::io::sim::{Behaviour, End, Starts, Step};
 use ringcheck::outcome::{Cause, Code, Detail, Outcome};
-use ringcheck::recipe::{Close, Handshake, ProxyProtocol, Recipe};
+use ringcheck::recipe::{Close, Handshake, ProxyProtocol, Recipe, Reuse};
 use ringcheck::report::Report;
 use ringcheck::time::monotonic;
 use socket2::Socket;
@@ -87,6 +87,7 @@ on_each_backend! {
     reset_leaves_no_time_wait_and_the_target_reads_a_reset_graceful_reads_the_end,
     thousands_of_probes_leave_no_time_wait,
     a_proxy_header_goes_first_and_is_all_that_a_tcp_check_says,
+    a_kept_connection_serves_the_next_probes_of_its_target,
     a_backlog_that_is_full_is_no_connection_in_time,
     each_errno_of_a_real_connect_has_its_code,
     when_our_ports_run_out_it_is_our_fault,
@@ -235,6 +236,30 @@ fn a_proxy_header_goes_first_and_is_all_that_a_tcp_check_says(on: Backend) {
             assert_eq!(behind.starts_with(b"GET / HTTP/1.1\r\n"), asked == Asked::Http);
             assert_eq!(behind.is_empty(), asked == Asked::Tcp, "{behind:?}");
         }
+    }
+}
+
+fn a_kept_connection_serves_the_next_probes_of_its_target(on: Backend) {
+    const ROUNDS: u32 = 23;
+    let keeps = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    // One keeps its connections, the other closes each behind an answer that does not say so.
+    let scenes = [Behaviour::lasting(keeps, None), Behaviour::healthy(keeps)];
+    let stage = Stage::start(&scenes.map(|behaviour| (false, behaviour)));
+    let check = http::Check::reusing(&http::Request::get("/"), http::Matcher::default());
+    let recipes = [Recipe {
+        reuse: Some(Reuse { fresh_connection_every: 10 }),
+        ..recipe(Check::Http(check), Close::Reset, Handshake::Half)
+    }];
+    let plan = Plan::new(on, Some(1), Some(1_024), false).unwrap();
+    let shots = stage.addresses.iter().map(|&address| Shot { recipe: 0, endpoint: address.into() });
+    let run = OneShot::start(&plan, &recipes, shots, 2, ROUNDS, None).unwrap();
+    let reports = collect(run).unwrap();
+    for (target, fresh) in [(0, 3), (1, ROUNDS as usize)] {
+        let of_it = || reports.iter().filter(|report| report.target.index() == target);
+        assert!(of_it().all(|report| report.outcome.code == Code::L7Ok), "{reports:?}");
+        assert_eq!(of_it().count(), ROUNDS as usize);
+        let connected = of_it().filter(|report| report.phases.connect_us.is_some()).count();
+        assert_eq!(connected, fresh, "of target {target}");
     }
 }
 
