@@ -72,14 +72,13 @@ def nginx_config(folder, port, workers):
 pid {folder}/pid;
 error_log {folder}/error.log;
 worker_processes {workers};
-worker_rlimit_nofile 65536;
-events {{ worker_connections 32768; }}
+events {{ worker_connections 16384; }}
 http {{
   log_format handshakes '$ssl_session_reused';
   access_log {folder}/access.log handshakes buffer=64k flush=200ms;
 {temporary}
   server {{
-    listen 0.0.0.0:{port} ssl reuseport backlog=65535;
+    listen 0.0.0.0:{port} ssl backlog=65535;
     ssl_certificate {folder}/certificate.pem;
     ssl_certificate_key {folder}/key.pem;
     ssl_protocols TLSv1.3;

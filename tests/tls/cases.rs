@@ -20,7 +20,7 @@ const H2: &str = "tls.alpn = [\"h2\"]\n";
 const HTTP11: &str = "tls.alpn = [\"http/1.1\"]\n";
 const FULL: &str = "tls.full_handshake_every = 1\n";
 const SECOND: &str = "tls.full_handshake_every = 2\n";
-/// No TLS was spoken, or not enough of it.
+/// No ServerHello came that one could take.
 const NONE: &str = "";
 const V12: &str = "TLSv1.2";
 const V13: &str = "TLSv1.3";
@@ -47,7 +47,7 @@ pub(crate) const CASES: &[Case] = &[
     ("openssl self-signed",          TLS,   PLAIN,    "L6OK",   "",                           V13),
     ("openssl self-signed",          TLS,   VERIFY,   "L6RSP",  "certificate",                V13),
     ("nginx expired",                HTTPS, PLAIN,    "L7OK",   "",                           V13),
-    ("nginx expired",                HTTPS, VERIFY,   "L6RSP",  "certificate expired",        V13),
+    ("nginx expired",                HTTPS, VERIFY,   "L6RSP",  "certificate expired 3 days", V13),
     ("nginx early",                  HTTPS, PLAIN,    "L7OK",   "",                           V13),
     ("nginx early",                  HTTPS, VERIFY,   "L6RSP",  "certificate",                V13),
     ("nginx other name",             HTTPS, PLAIN,    "L7OK",   "",                           V13),
@@ -130,18 +130,18 @@ pub(crate) const CASES: &[Case] = &[
     ("silent",                       TLS,   PLAIN,    "L6TOUT", "",                           NONE),
     ("silent after ClientHello",     HTTPS, PLAIN,    "L6TOUT", "",                           NONE),
     ("part of a record",             HTTPS, PLAIN,    "L6TOUT", "",                           NONE),
-    ("silent after ServerHello",     HTTPS, PLAIN,    "L6TOUT", "",                           NONE),
-    ("silent after ServerHello 1.2", TLS,   PLAIN,    "L6TOUT", "",                           NONE),
+    ("silent after ServerHello",     HTTPS, PLAIN,    "L6TOUT", "",                           V13),
+    ("silent after ServerHello 1.2", TLS,   PLAIN,    "L6TOUT", "",                           V12),
     ("drip",                         HTTPS, PLAIN,    "L6TOUT", "",                           NONE),
     ("FIN at once",                  HTTPS, PLAIN,    "L6RSP",  "",                           NONE),
     ("RST at once",                  HTTPS, PLAIN,    "L6RSP",  "",                           NONE),
     ("FIN after ClientHello",        TLS,   PLAIN,    "L6RSP",  "",                           NONE),
     ("RST after ClientHello",        TLS,   PLAIN,    "L6RSP",  "",                           NONE),
     ("FIN in a record",              HTTPS, PLAIN,    "L6RSP",  "",                           NONE),
-    ("FIN after ServerHello",        HTTPS, PLAIN,    "L6RSP",  "",                           NONE),
-    ("RST after ServerHello",        HTTPS, PLAIN,    "L6RSP",  "",                           NONE),
-    ("FIN after ServerHello 1.2",    HTTPS, PLAIN,    "L6RSP",  "",                           NONE),
-    ("RST after ServerHello 1.2",    TLS,   PLAIN,    "L6RSP",  "",                           NONE),
+    ("FIN after ServerHello",        HTTPS, PLAIN,    "L6RSP",  "",                           V13),
+    ("RST after ServerHello",        HTTPS, PLAIN,    "L6RSP",  "",                           V13),
+    ("FIN after ServerHello 1.2",    HTTPS, PLAIN,    "L6RSP",  "",                           V12),
+    ("RST after ServerHello 1.2",    TLS,   PLAIN,    "L6RSP",  "",                           V12),
     ("alert",                        HTTPS, PLAIN,    "L6RSP",  "alert: internal error",      NONE),
     ("alert: name",                  HTTPS, PLAIN,    "L6RSP",  "alert: unrecognized name",   NONE),
     ("alert of no meaning",          HTTPS, PLAIN,    "L6RSP",  "alert",                      NONE),

@@ -205,6 +205,7 @@ worker_processes 1;
 events {{ worker_connections 256; }}
 http {{
   access_log off;
+  ssl_protocols TLSv1.2 TLSv1.3;
   client_body_temp_path {place}/body;
   proxy_temp_path {place}/proxy;
   fastcgi_temp_path {place}/fastcgi;
