@@ -16,6 +16,8 @@ mod shortage;
 #[path = "sim/stage.rs"]
 mod stage;
 mod support;
+#[path = "sim/tls.rs"]
+mod tls;
 #[path = "sim/truth.rs"]
 mod truth;
 #[path = "sim/udp.rs"]
