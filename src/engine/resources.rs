@@ -83,8 +83,8 @@ impl Plan {
         }
     }
 
-    /// The same with what the configuration asks for of TLS: probes in flight, if it does, and bytes
-    /// of sessions, both per worker.
+    /// The same with what the configuration asks for of TLS, per worker: probes in flight, if it
+    /// does, and bytes of sessions.
     #[must_use]
     pub fn with_tls(self, in_flight: Option<usize>, session_memory: usize) -> Self {
         let asked = in_flight.map(|most| u32::try_from(most).unwrap_or(u32::MAX));

@@ -177,8 +177,8 @@ impl<I: Io> Worker<I> {
         self
     }
 
-    /// The same worker, with so many TLS probes in flight at most, and so many bytes of sessions that
-    /// are kept.
+    /// The same worker, with so many TLS probes in flight at most, and so many bytes of sessions
+    /// that are kept.
     #[must_use]
     pub fn with_tls(mut self, in_flight: u32, session_memory: usize) -> Self {
         self.slots.cap_tls(in_flight);

@@ -79,7 +79,7 @@ impl Sessions {
             session: None,
             group: None,
             // Each target at another place of the round.
-            short: (mix(u64::from(id.0)) % u64::from(every.max(1))) as u16,
+            short: u16::try_from(mix(u64::from(id.0)) % u64::from(every.max(1))).unwrap_or(0),
         });
         known.group = told.group;
         let now = self.presented.take(&told, known.presented.as_ref());

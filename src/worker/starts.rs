@@ -4,9 +4,9 @@
 //! wait alike. One rule is above that: targets that failed last, and those of one group, may hold
 //! so many slots and no more ([`super::slots`]). Beyond it they are set aside, in their order, and
 //! compete again, by their due time, as soon as one of theirs gives its slot back. So a dead group
-//! whose probes hold their slots for a whole timeout makes itself wait, and no other. The same holds
-//! for TLS probes, which may hold so many and no more, because each step of a handshake keeps the
-//! worker busy for a while: too many would time each other out.
+//! whose probes hold their slots for a whole timeout makes itself wait, and no other. The same
+//! holds for TLS probes, which may hold so many and no more, because each step of a handshake keeps
+//! the worker busy for a while: too many would time each other out.
 
 use super::Worker;
 use super::probes::is_raw;

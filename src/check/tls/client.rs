@@ -109,14 +109,28 @@ fn config(
     Ok(config)
 }
 
-/// Ciphers and key exchanges, the same for all. No key exchange with post-quantum keys: they are
-/// ten times as long, and a health check has no secret to keep for decades.
+/// Ciphers and key exchanges, the same for all, the cheap ones first: those with SHA-256, which
+/// processors have instructions for and SHA-384 they have none. No key exchange with post-quantum
+/// keys: they are ten times as long, and a health check has no secret to keep for decades.
 pub(super) fn provider() -> &'static Arc<CryptoProvider> {
+    use aws_lc_rs::cipher_suite as suites;
+    use aws_lc_rs::kx_group::{SECP256R1, SECP384R1, X25519};
     static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
     PROVIDER.get_or_init(|| {
-        use aws_lc_rs::kx_group::{SECP256R1, SECP384R1, X25519};
+        let cipher_suites = vec![
+            suites::TLS13_AES_128_GCM_SHA256,
+            suites::TLS13_CHACHA20_POLY1305_SHA256,
+            suites::TLS13_AES_256_GCM_SHA384,
+            suites::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+            suites::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+            suites::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+            suites::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+            suites::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+            suites::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+        ];
         let kx_groups = vec![X25519, SECP256R1, SECP384R1];
-        Arc::new(CryptoProvider { kx_groups, ..aws_lc_rs::default_provider() })
+        let provider = aws_lc_rs::default_provider();
+        Arc::new(CryptoProvider { cipher_suites, kx_groups, ..provider })
     })
 }
 
