@@ -93,20 +93,11 @@ impl Session {
     }
 
     /// The session that the probe offers, if it is of the right sort.
-    fn offered<T>(sort: impl FnOnce(SessionState) -> Result<T, SessionState>) -> Option<T> {
+    fn offered(is_right: impl FnOnce(&SessionState) -> bool) -> Option<SessionState> {
         LENT.with_borrow_mut(|lent| {
-            let offered = *lent.session.take()?;
-            match sort(offered.state) {
-                Ok(session) => {
-                    lent.chain_bytes = offered.chain_bytes;
-                    lent.ticket_bytes = offered.ticket_bytes;
-                    Some(session)
-                }
-                Err(state) => {
-                    lent.session = Some(Box::new(Self { state, ..offered }));
-                    None
-                }
-            }
+            let offered = lent.session.take_if(|session| is_right(&session.state))?;
+            (lent.chain_bytes, lent.ticket_bytes) = (offered.chain_bytes, offered.ticket_bytes);
+            Some(offered.state)
         })
     }
 }
@@ -129,10 +120,10 @@ impl ClientSessionStore for Store {
     }
 
     fn tls12_session(&self, _: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
-        Session::offered(|state| match state {
-            SessionState::Tls12(session) => Ok(session),
-            other @ SessionState::Tls13(_) => Err(other),
-        })
+        match Session::offered(|state| matches!(state, SessionState::Tls12(_)))? {
+            SessionState::Tls12(session) => Some(session),
+            SessionState::Tls13(_) => None,
+        }
     }
 
     fn remove_tls12_session(&self, _: &ServerName<'static>) {}
@@ -142,10 +133,10 @@ impl ClientSessionStore for Store {
     }
 
     fn take_tls13_ticket(&self, _: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
-        Session::offered(|state| match state {
-            SessionState::Tls13(session) => Ok(session),
-            other @ SessionState::Tls12(_) => Err(other),
-        })
+        match Session::offered(|state| matches!(state, SessionState::Tls13(_)))? {
+            SessionState::Tls13(session) => Some(session),
+            SessionState::Tls12(_) => None,
+        }
     }
 }
 
