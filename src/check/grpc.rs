@@ -1,6 +1,6 @@
 //! The gRPC check: `grpc.health.v1.Health/Check` over HTTP/2, and SERVING is a pass.
 //!
-//! HTTP/2 is h2's, driven without a socket and without a runtime ([`call`]); messages are prost's.
+//! HTTP/2 is h2's, driven without a socket and without a runtime; messages are prost's.
 //!
 //! What is which code (DESIGN 3.3): an answer that is whole and says anything but SERVING, by its
 //! message or by a gRPC status, is a valid response that did not match, so L7STS, and its detail
