@@ -96,8 +96,8 @@ impl Schedule {
         skipped
     }
 
-    /// Places the second probe of a target that came to a running daemon and was first due at `tick`:
-    /// half an interval to one and a half later, by hash. Its first probe came soon, together with
+    /// Places the second probe of a target that came to a running daemon and was first due at
+    /// `tick`: half an interval to one and a half later, by hash. Its first probe came soon, together with
     /// those of all who came with it; from here on it has a phase of its own. Else as
     /// [`Schedule::next`].
     pub fn second(
@@ -186,8 +186,8 @@ impl Schedule {
     }
 }
 
-/// The first of `tick + gap`, `tick + gap + interval`, … that is not before `now`, and how many were
-/// left out. An interval of 0 (a one-shot run) is due at once.
+/// The first of `tick + gap`, `tick + gap + interval`, … that is not before `now`, and how many
+/// were left out. An interval of 0 (a one-shot run) is due at once.
 const fn next_due(tick: u64, gap: u64, interval: u64, now: u64) -> (u64, u64) {
     if interval == 0 {
         return (now, 0);

@@ -37,7 +37,7 @@ const PROTOCOLS: [&str; 6] = ["tcp", "udp", "http", "tls", "https", "grpc"];
 
 #[rustfmt::skip]
 const MATRIX: [(&str, [&str; 6]); 12] = [
-    //          TCP               UDP                     HTTP                 TLS                HTTPS                     GRPC
+    //          TCP               UDP                     HTTP                 TLS, HTTPS, GRPC
     ("L4OK",    ["accepts",        "silent",               "-",                 "-",               "-",                      "-"]),
     ("L6OK",    ["-",              "-",                    "-",                 "1.3",             "-",                      "-"]),
     ("L7OK",    ["-",              "answers as expected",  "200",               "-",               "200",                    "serving"]),

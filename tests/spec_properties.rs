@@ -1,7 +1,5 @@
 //! Settings of a health check, whatever they are: as JSON, taken apart, and merged.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use proptest::prelude::*;
 use ringcheck::check::http::{Method, Version};
 use ringcheck::config::{CheckPort, CheckProtocol, HealthCheckSpec, Rules, TlsSpec, from_json};

@@ -268,7 +268,8 @@ impl HealthCheckSpec {
         *self == Self::default()
     }
 
-    /// Sets `key`, one of [`KEYS`] but for `tls`, to `value`, as far as it has the form; a null changes nothing.
+    /// Sets `key`, one of [`KEYS`] but for `tls`, to `value`, as far as it has the form; a null
+    /// changes nothing.
     pub(super) fn set(&mut self, key: &'static str, value: &Value) -> Result<(), Violation> {
         if *value == Value::Null {
             return Ok(());

@@ -1,5 +1,5 @@
-//! A value as it stands in a file or in a body, before anybody has judged it: what TOML and JSON have
-//! in common, so that the settings of both are read in one place.
+//! A value as it stands in a file or in a body, before anybody has judged it: what TOML and JSON
+//! have in common, so that the settings of both are read in one place.
 
 use super::duration;
 use super::error::{Problem, nearest, quoted};

@@ -260,8 +260,8 @@ impl<I: Io> Worker<I> {
 
     /// Judges how this turn's wait went. What the worker overslept beyond what it asked for was
     /// lost as well. Nobody can tell whether that was before its operations were carried out or
-    /// after, so as much of the wait itself is given back too. Of each turn [`overslept::bound`] counts,
-    /// so that deadlines come all the same.
+    /// after, so as much of the wait itself is given back too. Of each turn [`overslept::bound`]
+    /// counts, so that deadlines come all the same.
     fn woken(&mut self, called: Instant, until: Instant) {
         self.now = self.io.now();
         let overslept = self.now.since(called.max(until));

@@ -1,8 +1,8 @@
 //! The probe slots of one worker: a small pool of sockets, each with the probe that it is lent to.
 //!
 //! Invariants: a slot is free only when no operation of it is in flight; it is on exactly one free
-//! list, in use, or kept; its generation counts its probes, so that a completion of an earlier one is
-//! recognised. Freed slots are taken again last in, first out, by sort of socket: the pool stays
+//! list, in use, or kept; its generation counts its probes, so that a completion of an earlier one
+//! is recognised. Freed slots are taken again last in, first out, by sort of socket: the pool stays
 //! small and warm, and a recycled socket already has the options that the probe needs.
 //!
 //! A slot whose connection is kept for its target's next probe ([`super::kept`]) is a third sort:
@@ -278,7 +278,7 @@ impl Slots {
         self.tls >= self.tls_max || failing && self.tls_failing >= share
     }
 
-    /// Whether a further TLS probe would hold memory beyond the cap, because of those that are kept.
+    /// Whether a further TLS probe would hold memory beyond the cap because of those kept.
     #[must_use]
     pub(super) const fn is_full_with_kept_tls(&self) -> bool {
         self.tls_kept > 0 && self.tls + self.tls_kept >= self.tls_max

@@ -227,7 +227,9 @@ fn form<'a>(
     let outcome = reading.verdict.outcome;
     let presented = state.table.presented(chosen.group.members.target(position));
     wire::Target {
-        id: members.own_id(position).map_or(wire::Id::Address(endpoint.ip()), wire::Id::Given),
+        id: members
+            .own_id(position)
+            .map_or_else(|| wire::Id::Address(endpoint.ip()), wire::Id::Given),
         address: endpoint.ip(),
         port: endpoint.port(),
         zone: members.zone(position),

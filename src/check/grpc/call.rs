@@ -109,7 +109,7 @@ impl Call {
     }
 
     /// Moves what is to be sent to `out`.
-    pub(super) fn take_output(&mut self, out: &mut Vec<u8>) {
+    pub(super) fn take_output(&self, out: &mut Vec<u8>) {
         self.pipe.take_output(out);
     }
 
