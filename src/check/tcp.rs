@@ -1,6 +1,6 @@
 //! The TCP check: a connection is a pass. It holds no state, because every event ends it.
 
-use super::{Action, Event, connect_failed};
+use super::{Action, Event, connect_failed, exchange_failed};
 use crate::outcome::{Code, Outcome};
 
 /// What an event means to a TCP check.
@@ -9,9 +9,9 @@ pub fn handle(event: Event<'_>) -> Action {
         Event::Connected | Event::Sent | Event::Received(_) | Event::Closed => {
             Outcome::plain(Code::L4Ok)
         }
-        Event::ConnectFailed(errno) | Event::SendFailed(errno) | Event::ReceiveFailed(errno) => {
-            connect_failed(errno)
-        }
+        Event::ConnectFailed(errno) => connect_failed(errno),
+        // What goes first on the connection (a PROXY header) was not taken.
+        Event::SendFailed(errno) | Event::ReceiveFailed(errno) => exchange_failed(errno),
         Event::Expired => Outcome::plain(Code::L4Tout),
     })
 }
@@ -31,6 +31,7 @@ mod tests {
         assert_eq!(code(Event::Connected), Code::L4Ok);
         assert_eq!(code(Event::ConnectFailed(Errno::ECONNREFUSED)), Code::L4Con);
         assert_eq!(code(Event::ConnectFailed(Errno::EMFILE)), Code::SockErr);
+        assert_eq!(code(Event::SendFailed(Errno::EPIPE)), Code::L7Cut);
         assert_eq!(code(Event::Expired), Code::L4Tout);
     }
 }

@@ -247,6 +247,10 @@ impl HealthCheckSpec {
         if !protocol.has(TLS) {
             self.tls = TlsSpec::default();
         }
+        // What gRPC offers goes without saying, and means nothing to others.
+        if [self.protocol, Some(protocol)].contains(&Some(CheckProtocol::Grpcs)) {
+            self.tls.alpn = None;
+        }
     }
 
     /// Drops what goes without saying once `newer` holds.

@@ -54,6 +54,10 @@ impl Kept {
 
     /// The slot of a target, which is kept no more.
     pub(super) fn take(&mut self, target: u32) -> Option<u32> {
+        // Most workers keep nothing, and need not look.
+        if self.slots.is_empty() {
+            return None;
+        }
         self.slots.remove(&target).map(|(slot, _)| slot)
     }
 
@@ -183,6 +187,8 @@ fn was_over(outcome: Outcome, is_answered: bool) -> bool {
     let is_going = matches!(outcome.detail, Detail::Cause(Cause::GoAway));
     match outcome.code {
         Code::L7Cut => !is_answered || is_going,
+        // As TLS says that it is over.
+        Code::L6Rsp => !is_answered,
         // A target's last words before it closes, which crossed our request.
         Code::L7Sts => outcome.status == REQUEST_TIMEOUT,
         Code::L4Ok
@@ -191,7 +197,6 @@ fn was_over(outcome: Outcome, is_answered: bool) -> bool {
         | Code::L4Tout
         | Code::L4Con
         | Code::L6Tout
-        | Code::L6Rsp
         | Code::L7Tout
         | Code::L7Rsp
         | Code::SockErr => false,
@@ -235,6 +240,8 @@ mod tests {
             (closed, false, true),
             (closed, true, false),
             (Outcome::cause(Code::L7Cut, Cause::GoAway), true, true),
+            (Outcome::cause(Code::L6Rsp, Cause::TlsClosed), false, true),
+            (Outcome::cause(Code::L6Rsp, Cause::TlsClosed), true, false),
             (status(408), true, true),
             (status(503), true, false),
             (Outcome::plain(Code::L7Tout), false, false),

@@ -27,7 +27,8 @@ impl<I: Io> Worker<I> {
     /// Starts the probe of a target that was taken off the schedule. A slot must be free.
     pub(super) fn start(&mut self, due: Due, now: Instant) {
         let Some(recipe) = self.recipe(due.target) else { return };
-        if recipe.reuse.is_some() && self.start_kept(due, &recipe, now) {
+        // Whatever the recipe asks now: what an earlier one has left is used or given up.
+        if self.start_kept(due, &recipe, now) {
             return;
         }
         let (address, socket) = endpoint(&recipe, self.shard.endpoint(due.target));

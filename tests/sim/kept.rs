@@ -179,6 +179,20 @@ fn a_changed_recipe_begins_with_fresh_connections() {
 }
 
 #[test]
+fn who_asks_to_keep_none_any_more_lets_go_of_those_kept() {
+    let scenario = scenario(10, &Behaviour::lasting(KEEPS, None));
+    let mut stage = Stage::new(&scenario, Keep::Newest, None);
+    stage.until(at(1_100));
+    assert_eq!(stage.worker.io().ledger().open(), 10);
+    let tcp = plain(Asked::Tcp, INTERVAL, Duration::from_millis(100));
+    stage.send(Command::Recipe(GroupKey(0), Arc::new(tcp)));
+    let reports = stage.until(at(2_100));
+    assert!(reports.iter().all(|report| report.outcome.class() == Class::Pass));
+    assert_eq!(stage.worker.io().ledger().open(), 0, "all are given up");
+    stop(stage);
+}
+
+#[test]
 fn a_connection_with_tls_is_kept_too() {
     let server = Server { answer: KEEPS, notifies: false, end: End::Hold, ..SERVER };
     let mut scenario = scenario(4, &server.behaviour());

@@ -225,7 +225,9 @@ fn form<'a>(
     let taken_up = state.table.is_taken_up(&chosen.view, &reading.verdict);
     let shown = explain(&chosen.group, position, reading, taken_up);
     let outcome = reading.verdict.outcome;
-    let presented = state.table.presented(chosen.group.members.target(position));
+    // What was presented to an earlier check is no news of this one.
+    let has_tls = chosen.group.config.health_check.has_tls();
+    let presented = state.table.presented(members.target(position)).filter(|_| has_tls);
     wire::Target {
         id: members
             .own_id(position)

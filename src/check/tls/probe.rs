@@ -361,7 +361,8 @@ impl Probe {
                 Ok(_) => {}
                 // A record that is longer than one may be.
                 Err(_) => {
-                    let code = if self.answered { Code::L7Rsp } else { Code::L6Rsp };
+                    let is_inner = matches!(self.phase, Phase::Inner);
+                    let code = if is_inner { Code::L7Rsp } else { Code::L6Rsp };
                     return Err(Some(Outcome::cause(code, Cause::TlsMalformed)));
                 }
             }
@@ -386,6 +387,9 @@ impl Probe {
                 if outcome.is_some() {
                     return outcome;
                 }
+            }
+            Phase::Judged if state.peer_has_closed() => {
+                return Some(Outcome::cause(Code::L6Rsp, Cause::TlsClosed));
             }
             Phase::Judged => return self.leave(Outcome::plain(Code::L6Ok)),
             Phase::Connecting | Phase::Handshake | Phase::Inner | Phase::Leaving(_) => {}

@@ -1,11 +1,13 @@
 //! What a person asks for of TLS, and the files that this names.
 
 use crate::limits::TLS_FILE_BYTES_MAX;
+use nix::libc;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use std::fs::File;
 use std::io::Read;
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// The keys `tls.*` of a health check. Paths are as they are to be opened.
@@ -91,8 +93,13 @@ fn name_of_host(host: &str) -> Option<ServerName<'static>> {
 pub(super) fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, Error> {
     let wrong = |what, cure| Error { key, what, cure };
     let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(TLS_FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
+    // Without waiting: a pipe that nobody writes to would hold up whoever asks.
+    let opened = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path);
+    opened
+        .and_then(|file| match file.metadata()?.is_file() {
+            true => file.take(TLS_FILE_BYTES_MAX + 1).read_to_end(&mut bytes),
+            false => Err(std::io::Error::other("not a regular file")),
+        })
         .map_err(|error| {
             let what = format!("cannot read {}: {error}", path.display());
             wrong(what, "name a PEM file that ringcheck may read")

@@ -375,10 +375,12 @@ fn who_demands_a_certificate_gets_ours_or_refuses() {
 #[test]
 fn silence_after_a_demand_is_a_pass_and_an_end_is_not() {
     let check = tls(&Settings::default(), None, Inner::Handshake);
-    for (event, expected) in [
-        (Event::Expired, L6OK),
-        (Event::Closed, l6rsp(Cause::TlsClosed)),
-        (Event::ReceiveFailed(Errno::ECONNRESET), Outcome::errno(Code::L6Rsp, Errno::ECONNRESET)),
+    let reset = Event::ReceiveFailed(Errno::ECONNRESET);
+    for (event, farewell, expected) in [
+        (Event::Expired, false, L6OK),
+        (Event::Expired, true, l6rsp(Cause::TlsClosed)),
+        (Event::Closed, false, l6rsp(Cause::TlsClosed)),
+        (reset, false, Outcome::errno(Code::L6Rsp, Errno::ECONNRESET)),
     ] {
         let config = Peer { demands: true, ..Peer::default() }.config();
         let mut server = ServerConnection::new(config).unwrap();
@@ -392,8 +394,15 @@ fn silence_after_a_demand_is_a_pass_and_an_end_is_not() {
         script.receive(&flight);
         assert!(script.probe.is_secured() && script.outcome.is_none());
         script.sent();
-        script.feed(event);
-        assert_eq!(script.outcome, Some(expected), "{event:?}");
+        if farewell {
+            let mut bytes = Vec::new();
+            server.send_close_notify();
+            server.write_tls(&mut bytes).unwrap();
+            script.receive(&bytes);
+        } else {
+            script.feed(event);
+        }
+        assert_eq!(script.outcome, Some(expected), "{event:?} {farewell}");
     }
 }
 

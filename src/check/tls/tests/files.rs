@@ -10,6 +10,9 @@ fn settings_that_cannot_be_used_say_why() {
     let garbage = AUTHORITY.file("garbage.pem");
     std::fs::write(&garbage, "garbage").unwrap();
     let garbage = Some(garbage);
+    let pipe = AUTHORITY.file("pipe.pem");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let pipe = Some(pipe);
     let good = || Settings { client_cert: file("client.pem"), ..verifying() };
     for (settings, expected) in [
         (
@@ -17,6 +20,7 @@ fn settings_that_cannot_be_used_say_why() {
             "tls.ca_file: cannot read /none",
         ),
         (Settings { ca_file: garbage.clone(), ..verifying() }, "tls.ca_file: "),
+        (Settings { ca_file: pipe, ..verifying() }, "tls.ca_file: cannot read /"),
         (good(), "tls.client_cert: is set without tls.client_key; set both"),
         (Settings { client_key: garbage, ..good() }, "tls.client_key: "),
         (
