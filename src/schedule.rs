@@ -97,8 +97,8 @@ impl Schedule {
     }
 
     /// Places the second probe of a target that came to a running daemon and was first due at
-    /// `tick`: half an interval to one and a half later, by hash. Its first probe came soon, together with
-    /// those of all who came with it; from here on it has a phase of its own. Else as
+    /// `tick`: half an interval to one and a half later, by hash. Its first probe came soon,
+    /// together with those of all who came with it; from here on it has a phase of its own. Else as
     /// [`Schedule::next`].
     pub fn second(
         &mut self,

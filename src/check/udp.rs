@@ -44,11 +44,6 @@ impl Probe {
             Event::ConnectFailed(Errno::EAGAIN) => {
                 Outcome::errno(Code::SockErr, Errno::EADDRNOTAVAIL)
             }
-            // Sending was allowed, so this is a router's or the target's word (ICMP: forbidden there,
-            // no such host, not that service).
-            Event::ReceiveFailed(errno @ (Errno::EACCES | Errno::ENONET | Errno::EOPNOTSUPP)) => {
-                Outcome::errno(Code::L4Con, errno)
-            }
             // An ICMP error refuses the datagram, whichever call is told of it. A datagram that is
             // too long for the way (EMSGSIZE) is our fault, and the kernel splits the next one.
             Event::ConnectFailed(errno)
@@ -147,11 +142,6 @@ mod tests {
                 assert_eq!(outcome(None, true, failed(errno)), Outcome::errno(code, errno));
             }
         }
-        // Forbidden here, or on the way: IPv6 has one errno for both.
-        let forbidden = |code| Outcome::errno(code, Errno::EACCES);
-        let (here, there) = (Event::SendFailed(Errno::EACCES), Event::ReceiveFailed(Errno::EACCES));
-        assert_eq!(outcome(None, false, here), forbidden(Code::SockErr));
-        assert_eq!(outcome(None, true, there), forbidden(Code::L4Con));
         let no_port = Outcome::errno(Code::SockErr, Errno::EADDRNOTAVAIL);
         assert_eq!(outcome(None, false, Event::ConnectFailed(Errno::EAGAIN)), no_port);
     }
