@@ -13,8 +13,8 @@ RESUMED, FULL = b"r\n", b".\n"
 class Nginx(bench.Process):
     """Answers 200 to every request, once the block is entered."""
 
-    def __init__(self, folder, workers=1):
-        self.folder = folder / "nginx"
+    def __init__(self, folder, workers=1, tls="1.3"):
+        self.folder, self.tls = folder / "nginx", tls
         self.workers = workers
         self.access = self.folder / "access.log"
         super().__init__(["nginx", "-e", self.folder / "error.log", "-c", self.folder / "nginx.conf"],
@@ -29,7 +29,7 @@ class Nginx(bench.Process):
         # The port may be taken between our look and nginx's: then another one is tried.
         for _ in range(5):
             self.port = bench.free_port()
-            (self.folder / "nginx.conf").write_text(nginx_config(self.folder, self.port, self.workers))
+            (self.folder / "nginx.conf").write_text(nginx_config(self.folder, self.port, self.workers, self.tls))
             super().__enter__()
             try:
                 # It writes the file of its process id when it listens.
@@ -65,7 +65,7 @@ def make_certificate(folder):
         raise bench.Broken(f"openssl makes no certificate: {done.stderr.strip().splitlines()[-1]}")
 
 
-def nginx_config(folder, port, workers):
+def nginx_config(folder, port, workers, tls):
     temporary = "\n".join(f"  {kind}_temp_path {folder}/{kind};" for kind in
                           ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     return f"""daemon off;
@@ -81,7 +81,7 @@ http {{
     listen 0.0.0.0:{port} ssl backlog=65535;
     ssl_certificate {folder}/certificate.pem;
     ssl_certificate_key {folder}/key.pem;
-    ssl_protocols TLSv1.3;
+    ssl_protocols TLSv{tls};
     ssl_session_tickets on;
     location / {{ return 200 "well\\n"; }}
   }}

@@ -26,8 +26,9 @@ pub const IN_FLIGHT_DEFAULT: usize = 16_384;
 /// every completion of every slot (a slot has at most two operations in flight, and their cancels).
 pub const IN_FLIGHT_MAX: usize = 16_384;
 /// TLS probes in flight per worker unless `engine.tls_in_flight` says otherwise: what their
-/// connections hold is bounded by it.
-pub const TLS_IN_FLIGHT_DEFAULT: usize = 4_096;
+/// connections hold is bounded by it, and so few that handshakes which cost a busy target a
+/// millisecond each are all done well within a timeout.
+pub const TLS_IN_FLIGHT_DEFAULT: usize = 1_024;
 /// Bytes of the sessions that one worker keeps unless `engine.tls_session_memory` says otherwise:
 /// those of some 200,000 targets.
 pub const TLS_SESSION_MEMORY_DEFAULT: usize = 256 * 1_024 * 1_024;
