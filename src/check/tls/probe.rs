@@ -361,8 +361,7 @@ impl Probe {
                 Ok(_) => {}
                 // A record that is longer than one may be.
                 Err(_) => {
-                    let is_inner = matches!(self.phase, Phase::Inner);
-                    let code = if is_inner { Code::L7Rsp } else { Code::L6Rsp };
+                    let code = if self.answered { Code::L7Rsp } else { Code::L6Rsp };
                     return Err(Some(Outcome::cause(code, Cause::TlsMalformed)));
                 }
             }
