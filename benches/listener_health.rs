@@ -92,6 +92,7 @@ fn bench(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("listener_health");
     for &targets in sizes {
         let parts = Parts {
+            upcoming: Arc::default(),
             table: table(targets),
             reload: Arc::new(Nobody),
             edits: Arc::new(Nobody),

@@ -8,7 +8,7 @@
 
 use rcgen::{CertificateParams, KeyPair};
 use ringcheck::check::http::{self, BodyMatch, Matcher, Request};
-use ringcheck::check::tls::{self, Client, Inner, Leaf, Settings};
+use ringcheck::check::tls::{self, Client, Inner, Leaf, Pems, Settings};
 use ringcheck::check::{Action, Check, Event, Probe, grpc, udp};
 use ringcheck::limits::{TLS_NAME_BYTES_MAX, TLS_NAMES_MAX};
 use ringcheck::outcome::{Class, Code, Outcome};
@@ -172,7 +172,7 @@ pub(crate) fn leaf(bytes: &[u8]) {
 static TLS_CHECKS: LazyLock<[Check; 2]> = LazyLock::new(|| {
     let inner = http::Check::new("/", None, Matcher::default());
     [Inner::Http(inner), Inner::Handshake].map(|inner| {
-        let client = Client::new(&Settings::default(), None).unwrap();
+        let client = Client::new(&Settings::default(), None, &Pems::default()).unwrap();
         Check::Tls(Arc::new(tls::Check { client, inner }))
     })
 });

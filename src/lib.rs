@@ -22,6 +22,7 @@ pub mod limits;
 pub mod outcome;
 pub mod rng;
 pub mod time;
+pub mod upcoming;
 pub mod wall;
 
 // -- who may ask --

@@ -8,7 +8,7 @@
 
 use crate::limits::NEW_TARGET_DELAY;
 use crate::time::Instant;
-use crate::wheel::Wheel;
+use crate::wheel::{ASIDES, Wheel};
 use std::time::Duration;
 
 /// How the first probe of a target is placed.
@@ -31,6 +31,22 @@ const NEW_TARGETS_PER_SECOND: u64 = 10_000;
 pub struct Schedule {
     origin: Instant,
     wheel: Wheel,
+}
+
+/// Why a target is set aside: those of one sort wait behind each other, and for no other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aside {
+    /// Its probe failed last, and too many such run.
+    Failing,
+    /// Too many of its group run.
+    Group,
+    /// Too many TLS probes run.
+    Tls,
+}
+
+impl Aside {
+    /// All of them.
+    pub const ALL: [Self; ASIDES] = [Self::Failing, Self::Group, Self::Tls];
 }
 
 /// A target that is due.
@@ -144,19 +160,25 @@ impl Schedule {
 
     /// Sets the target that has been due for longest aside: [`Schedule::peek`], [`Schedule::pop`]
     /// and [`Schedule::wake`] pass it over from now on.
-    pub fn set_aside(&mut self) {
-        self.wheel.set_aside();
+    pub fn set_aside(&mut self, aside: Aside) {
+        self.wheel.set_aside(aside as usize);
     }
 
-    /// The target that was set aside first, left in place.
+    /// The target that was set aside first for that reason, left in place.
     #[must_use]
-    pub fn peek_aside(&self) -> Option<Due> {
-        self.wheel.peek_aside().map(|(target, tick)| Due { target, tick })
+    pub fn peek_aside(&self, aside: Aside) -> Option<Due> {
+        self.wheel.peek_aside(aside as usize).map(|(target, tick)| Due { target, tick })
     }
 
-    /// Takes the target that was set aside first.
-    pub fn pop_aside(&mut self) -> Option<Due> {
-        self.wheel.pop_aside().map(|(target, tick)| Due { target, tick })
+    /// Takes the target that was set aside first for that reason.
+    pub fn pop_aside(&mut self, aside: Aside) -> Option<Due> {
+        self.wheel.pop_aside(aside as usize).map(|(target, tick)| Due { target, tick })
+    }
+
+    /// Whether any target is set aside.
+    #[must_use]
+    pub fn has_aside(&self) -> bool {
+        Aside::ALL.into_iter().any(|aside| self.peek_aside(aside).is_some())
     }
 
     /// Since when `target` waits for its start; none where it is not due, or its probe runs.
@@ -169,8 +191,8 @@ impl Schedule {
     /// Since when the target waits that waits for longest; none where nobody does.
     #[must_use]
     pub fn waits_longest(&self) -> Option<Instant> {
-        let first = [self.wheel.peek(), self.wheel.peek_aside()].into_iter().flatten();
-        first.map(|(_, due)| self.instant(due)).min()
+        let asides = Aside::ALL.into_iter().filter_map(|aside| self.peek_aside(aside));
+        asides.chain(self.peek()).map(|due| self.instant(due.tick)).min()
     }
 
     /// How many targets are due and not yet taken, those aside included.

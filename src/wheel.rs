@@ -33,6 +33,9 @@ const SLOTS: usize = 1 << DIGIT_BITS;
 /// Levels: as many digits as a `u64` has.
 const LEVELS: usize = u64::BITS.div_ceil(DIGIT_BITS) as usize;
 
+/// Lists of keys that are set aside.
+pub const ASIDES: usize = 3;
+
 /// No key: the end of a list.
 const NIL: u32 = u32::MAX;
 /// Stands in [`Entry::prev`] of a key that is not in the wheel.
@@ -79,11 +82,11 @@ pub struct Wheel {
     elapsed: u64,
     occupied: [u64; LEVELS],
     slots: Box<[[List; SLOTS]; LEVELS]>,
-    /// Its length counts those aside too: a key does not know which of the two lists it is on, and
-    /// need not, because only the ends of a list are known to it.
+    /// Its length counts those aside too: a key does not know which of these lists it is on, and
+    /// need not, because only a list knows of its ends.
     ready: List,
-    /// Ready keys that were set aside. Its own length is not kept.
-    aside: List,
+    /// Ready keys that were set aside. Their own lengths are not kept.
+    asides: [List; ASIDES],
     entries: Vec<Entry>,
     len: u32,
 }
@@ -97,7 +100,7 @@ impl Wheel {
             occupied: [0; LEVELS],
             slots: Box::new([[List::EMPTY; SLOTS]; LEVELS]),
             ready: List::EMPTY,
-            aside: List::EMPTY,
+            asides: [List::EMPTY; ASIDES],
             entries: Vec::new(),
             len: 0,
         }
@@ -219,31 +222,32 @@ impl Wheel {
         self.ready.len
     }
 
-    /// Puts the first key of the ready list aside, behind those that are there already: it stays
-    /// ready, but [`Wheel::pop`] and [`Wheel::next_due`] pass it over.
-    pub fn set_aside(&mut self) {
+    /// Puts the first key of the ready list aside, onto list `aside`, which is below [`ASIDES`],
+    /// behind those that are there already: it stays ready, but [`Wheel::pop`] and
+    /// [`Wheel::next_due`] pass it over.
+    pub fn set_aside(&mut self, aside: usize) {
         if let Some((key, _)) = self.peek() {
             self.unlink(Place::Ready, key);
-            let tail = self.aside.tail;
+            let tail = self.asides[aside].tail;
             self.hang(key, tail);
             if tail == NIL {
-                self.aside.head = key;
+                self.asides[aside].head = key;
             }
-            self.aside.tail = key;
+            self.asides[aside].tail = key;
             self.ready.len += 1;
         }
     }
 
-    /// The key that was set aside first, with its due tick.
+    /// The key that was set aside onto that list first, with its due tick.
     #[must_use]
-    pub fn peek_aside(&self) -> Option<(u32, u64)> {
-        let key = self.aside.head;
+    pub fn peek_aside(&self, aside: usize) -> Option<(u32, u64)> {
+        let key = self.asides[aside].head;
         self.entries.get(key as usize).map(|entry| (key, entry.due))
     }
 
-    /// Takes the key that was set aside first, with its due tick.
-    pub fn pop_aside(&mut self) -> Option<(u32, u64)> {
-        let (key, due) = self.peek_aside()?;
+    /// Takes the key that was set aside onto that list first, with its due tick.
+    pub fn pop_aside(&mut self, aside: usize) -> Option<(u32, u64)> {
+        let (key, due) = self.peek_aside(aside)?;
         self.unlink(Place::Ready, key);
         self.len -= 1;
         Some((key, due))
@@ -300,16 +304,11 @@ impl Wheel {
         }
         let list = self.list(place);
         list.len -= 1;
-        // Of two lists that the key may be on, it is at the end of which it is the end.
         if next == NIL {
-            let aside = place == Place::Ready && self.aside.tail == key;
-            let list = if aside { &mut self.aside } else { self.list(place) };
-            list.tail = prev;
+            self.ending_with(place, |list| list.tail == key).tail = prev;
         }
         if prev == NIL {
-            let aside = place == Place::Ready && self.aside.head == key;
-            let list = if aside { &mut self.aside } else { self.list(place) };
-            list.head = next;
+            self.ending_with(place, |list| list.head == key).head = next;
         }
         if let (Place::Slot(level, slot), NIL, NIL) = (place, next, prev) {
             self.occupied[level] &= !(1 << slot);
@@ -325,6 +324,17 @@ impl Wheel {
         }
         self.ready.tail = list.tail;
         self.ready.len += list.len;
+    }
+
+    /// Of the lists that a key at `place` may be on, the one whose end it is.
+    fn ending_with(&mut self, place: Place, is_end: impl Fn(&List) -> bool) -> &mut List {
+        match place {
+            Place::Ready => {
+                let aside = self.asides.iter().position(is_end);
+                aside.map_or(&mut self.ready, |aside| &mut self.asides[aside])
+            }
+            Place::Slot(..) => self.list(place),
+        }
     }
 
     fn list(&mut self, place: Place) -> &mut List {

@@ -6,7 +6,10 @@
 
 #[path = "../fuzz/answers.rs"]
 mod answers;
+#[path = "support/mutation.rs"]
+mod mutation;
 
+use mutation::mutated;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use rcgen::{CertificateParams, KeyPair, SanType};
@@ -71,23 +74,9 @@ fn byte() -> impl Strategy<Value = u8> {
     prop_oneof![any::<u8>(), prop::sample::select(SPECIAL)]
 }
 
-/// `good` with some bytes replaced, taken out, put in, or doubled.
+/// `good` with a few bytes changed.
 fn changed(good: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
-    let change = (any::<prop::sample::Index>(), 0..5_u8, byte());
-    (good, vec(change, 0..8)).prop_map(|(mut bytes, changes)| {
-        for (place, kind, byte) in changes {
-            let place = place.index(bytes.len() + 1);
-            match kind {
-                0 => bytes.insert(place, byte),
-                1 if place < bytes.len() => bytes[place] = byte,
-                2 if place < bytes.len() => drop(bytes.remove(place)),
-                3 if bytes.len() < 4_096 => bytes.extend_from_within(place..),
-                4 => bytes.truncate(place),
-                _ => {}
-            }
-        }
-        bytes
-    })
+    mutated(good, byte(), 8)
 }
 
 /// Some of `good` in a row.

@@ -3,6 +3,8 @@
 
 #[path = "../fuzz/decoders.rs"]
 mod decoders;
+#[path = "support/mutation.rs"]
+mod mutation;
 
 use decoders::{form, query, targets};
 use proptest::prelude::*;
@@ -26,48 +28,34 @@ const LISTS: [&str; 3] = [
 /// Bytes that mean something to one of the decoders.
 const SPECIAL: &[u8] = b"&=.%+\n\r\0\"\\{}[],:#/- 0129aAfF\xFF\xC3\xA4";
 
-/// One of `good` with some bytes replaced, taken out, put in, or doubled.
-fn mutated(good: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
-    let byte = prop_oneof![any::<u8>(), prop::sample::select(SPECIAL)];
-    let change = (any::<prop::sample::Index>(), 0..4_u8, byte);
-    (prop::sample::select(good), prop::collection::vec(change, 0..12)).prop_map(
-        |(text, changes)| {
-            let mut bytes = text.as_bytes().to_vec();
-            for (place, kind, byte) in changes {
-                let place = place.index(bytes.len() + 1);
-                match kind {
-                    0 => bytes.insert(place, byte),
-                    1 if place < bytes.len() => bytes[place] = byte,
-                    2 if place < bytes.len() => drop(bytes.remove(place)),
-                    3 => bytes.extend_from_within(place..),
-                    _ => {}
-                }
-            }
-            bytes
-        },
-    )
+fn byte() -> impl Strategy<Value = u8> {
+    prop_oneof![any::<u8>(), prop::sample::select(SPECIAL)]
+}
+
+/// One of `good` with some bytes changed.
+fn changed(good: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
+    mutation::mutated(prop::sample::select(good).prop_map(|text| text.into()), byte(), 12)
 }
 
 fn random() -> impl Strategy<Value = Vec<u8>> {
-    let byte = prop_oneof![any::<u8>(), prop::sample::select(SPECIAL)];
-    prop::collection::vec(byte, 0..200)
+    prop::collection::vec(byte(), 0..200)
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn forms_are_decoded_or_refused(bytes in prop_oneof![random(), mutated(&FORMS)]) {
+    fn forms_are_decoded_or_refused(bytes in prop_oneof![random(), changed(&FORMS)]) {
         form(&bytes);
     }
 
     #[test]
-    fn queries_are_decoded_or_refused(bytes in prop_oneof![random(), mutated(&QUERIES)]) {
+    fn queries_are_decoded_or_refused(bytes in prop_oneof![random(), changed(&QUERIES)]) {
         query(&bytes);
     }
 
     #[test]
-    fn lists_of_targets_are_read_or_refused(bytes in prop_oneof![random(), mutated(&LISTS)]) {
+    fn lists_of_targets_are_read_or_refused(bytes in prop_oneof![random(), changed(&LISTS)]) {
         targets(&bytes);
     }
 }

@@ -14,7 +14,7 @@ const COLUMNS_MAX: usize = 100;
 const LINES_MAX: usize = 600;
 
 /// What any module may name.
-const GROUND: [&str; 6] = ["limits", "rng", "time", "endpoint", "outcome", "wall"];
+const GROUND: [&str; 7] = ["limits", "rng", "time", "upcoming", "endpoint", "outcome", "wall"];
 
 /// In the order of the data: each module, and what it names besides the ground. A row names rows
 /// above it only, so nothing points left.
@@ -26,6 +26,7 @@ const ARROWS: &[(&str, &str)] = &[
     ("defer_accept", ""),
     ("rng",       ""),
     ("time",      ""),
+    ("upcoming",  ""),
     ("endpoint",  ""),
     ("heap",      ""),
     ("outcome",   ""),

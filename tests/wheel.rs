@@ -2,7 +2,7 @@
 //! say the same of every key after each of them.
 
 use proptest::prelude::*;
-use ringcheck::wheel::Wheel;
+use ringcheck::wheel::{ASIDES, Wheel};
 use std::collections::{BTreeMap, VecDeque};
 
 const KEYS: u32 = 24;
@@ -13,13 +13,14 @@ struct Model {
     elapsed: u64,
     waiting: BTreeMap<(u64, u64), u32>,
     ready: VecDeque<(u32, u64)>,
-    aside: VecDeque<(u32, u64)>,
+    asides: [VecDeque<(u32, u64)>; ASIDES],
     inserted: u64,
 }
 
 impl Model {
     fn due(&self, key: u32) -> Option<u64> {
-        let ready = self.ready.iter().chain(&self.aside).find(|r| r.0 == key).map(|r| r.1);
+        let ready =
+            self.ready.iter().chain(self.asides.iter().flatten()).find(|r| r.0 == key).map(|r| r.1);
         ready.or_else(|| self.waiting.iter().find(|w| *w.1 == key).map(|w| w.0.0))
     }
 
@@ -33,12 +34,12 @@ impl Model {
     }
 
     fn ready_len(&self) -> usize {
-        self.ready.len() + self.aside.len()
+        self.ready.len() + self.asides.iter().map(VecDeque::len).sum::<usize>()
     }
 
     fn remove(&mut self, key: u32) {
         self.ready.retain(|r| r.0 != key);
-        self.aside.retain(|r| r.0 != key);
+        self.asides.iter_mut().for_each(|aside| aside.retain(|r| r.0 != key));
         self.waiting.retain(|_, k| *k != key);
     }
 
@@ -62,8 +63,8 @@ enum Op {
     Advance(u64),
     AdvanceToNext,
     Pop,
-    SetAside,
-    PopAside,
+    SetAside(usize),
+    PopAside(usize),
 }
 
 /// Distances of every magnitude, and those around the edges of slots.
@@ -85,8 +86,8 @@ fn op() -> impl Strategy<Value = Op> {
         3 => distance().prop_map(Op::Advance),
         2 => Just(Op::AdvanceToNext),
         3 => Just(Op::Pop),
-        2 => Just(Op::SetAside),
-        1 => Just(Op::PopAside),
+        2 => (0..ASIDES).prop_map(Op::SetAside),
+        1 => (0..ASIDES).prop_map(Op::PopAside),
     ]
 }
 
@@ -96,7 +97,9 @@ fn check(wheel: &Wheel, model: &Model) {
     assert_eq!(wheel.is_empty(), model.ready_len() == 0 && model.waiting.is_empty());
     assert_eq!(wheel.ready_len() as usize, model.ready_len());
     assert_eq!(wheel.peek(), model.ready.front().copied());
-    assert_eq!(wheel.peek_aside(), model.aside.front().copied());
+    for (aside, list) in model.asides.iter().enumerate() {
+        assert_eq!(wheel.peek_aside(aside), list.front().copied());
+    }
     for key in 0..KEYS {
         assert_eq!(wheel.due(key), model.due(key), "key {key}");
     }
@@ -146,16 +149,20 @@ proptest! {
                     model.advance(next);
                 }
                 Op::Pop => assert_eq!(wheel.pop(), model.ready.pop_front()),
-                Op::SetAside => {
-                    wheel.set_aside();
-                    model.aside.extend(model.ready.pop_front());
+                Op::SetAside(aside) => {
+                    wheel.set_aside(aside);
+                    model.asides[aside].extend(model.ready.pop_front());
                 }
-                Op::PopAside => assert_eq!(wheel.pop_aside(), model.aside.pop_front()),
+                Op::PopAside(aside) => {
+                    assert_eq!(wheel.pop_aside(aside), model.asides[aside].pop_front());
+                }
             }
             check(&wheel, &model);
         }
-        let aside: VecDeque<_> = std::iter::from_fn(|| wheel.pop_aside()).collect();
-        assert_eq!(aside, model.aside);
+        for (aside, list) in model.asides.iter().enumerate() {
+            let popped: VecDeque<_> = std::iter::from_fn(|| wheel.pop_aside(aside)).collect();
+            assert_eq!(popped, *list);
+        }
         let rest = model.waiting.len() + model.ready.len();
         wheel.advance(u64::MAX);
         assert_eq!(std::iter::from_fn(|| wheel.pop()).count(), rest);

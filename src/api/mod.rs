@@ -17,6 +17,7 @@ mod deaf;
 mod door;
 mod error;
 pub mod form;
+mod gentle;
 mod listen;
 mod native;
 mod peer;
@@ -43,16 +44,18 @@ use crate::edit::{Done, Edit, EditError, Edits};
 use crate::registry::Group;
 use crate::table::{GroupSets, StateTable, View};
 use crate::time::{Instant, monotonic, wall_ms};
+use crate::upcoming::Upcoming;
 use crate::wall::WallClock;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{StatusCode, Uri};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use percent::{Plus, decode};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What the API is made of.
 pub struct Parts {
@@ -64,6 +67,8 @@ pub struct Parts {
     pub edits: Arc<dyn Edits>,
     /// The configuration file's name in answers.
     pub file: String,
+    /// When the workers mean to act next.
+    pub upcoming: Arc<Upcoming>,
     /// How the workers drive their sockets.
     pub backend: &'static str,
     /// How the AWS dialect names itself.
@@ -90,6 +95,7 @@ pub struct ApiState {
     edits: Arc<dyn Edits>,
     /// The configuration file that groups come from.
     file: String,
+    upcoming: Arc<Upcoming>,
     backend: &'static str,
     aws: AwsConfig,
     listen: Option<SocketAddr>,
@@ -112,8 +118,19 @@ impl ApiState {
     /// The state of an API made of `parts`.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { table, reload, edits, file, backend, aws, alibaba, listen, wall, clocks } =
-            parts;
+        let Parts {
+            table,
+            reload,
+            edits,
+            file,
+            upcoming,
+            backend,
+            aws,
+            alibaba,
+            listen,
+            wall,
+            clocks,
+        } = parts;
         let (started, _) = clocks();
         let tokens = alibaba::Tokens::default();
         Self {
@@ -121,6 +138,7 @@ impl ApiState {
             reload,
             edits,
             file,
+            upcoming,
             backend,
             aws,
             alibaba,
@@ -140,6 +158,11 @@ impl ApiState {
     /// Milliseconds since 1970, for display.
     fn unix_ms(&self) -> u64 {
         (self.clocks)().1
+    }
+
+    /// By how much probes are behind at this moment.
+    fn behind(&self) -> Duration {
+        self.upcoming.behind((self.clocks)().0)
     }
 
     /// The time now; keeps the wall clock's offset right on the way.
@@ -176,6 +199,7 @@ pub fn router(state: Arc<ApiState>) -> Router {
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn(check))
+        .layer(from_fn_with_state(Arc::clone(&state), gentle::layer))
         .with_state(state)
 }
 

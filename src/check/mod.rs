@@ -1,8 +1,9 @@
 //! Health checks as sans-IO state machines: one event in, exactly one action out.
 //!
 //! A [`Check`] is what a group asks of its targets, rendered once when its configuration is taken
-//! up. A [`Probe`] is one run of it. Nothing here reads a clock or opens a socket: the worker feeds
-//! events and carries out actions, so a test is a script of events.
+//! up. A [`Probe`] is one run of it. Nothing here opens a file or a socket: the worker feeds events
+//! and carries out actions, so a test is a script of events. Nothing reads a clock either, but for
+//! the date that certificates are held against (`tls::clock`).
 
 pub mod grpc;
 pub mod head;

@@ -238,15 +238,8 @@ fn expires_row(group: &str, target: &Target) -> Vec<comfy_table::Cell> {
     let tls = target.tls.as_ref();
     let subject = tls.and_then(|tls| tls.subject.as_deref()).unwrap_or("");
     let expiry = tls.and_then(Tls::expiry).unwrap_or_default();
-    vec![
-        table::text(group),
-        table::text(&target.id),
-        table::text(&target.address),
-        table::text(&target.port.to_string()),
-        table::state(&target.state),
-        table::text(subject),
-        table::text(&expiry),
-    ]
+    let about = [table::text(subject), table::text(&expiry)];
+    who(group, target).into_iter().chain(about).collect()
 }
 
 fn row(group: &str, target: &Target) -> Vec<comfy_table::Cell> {
@@ -255,16 +248,19 @@ fn row(group: &str, target: &Target) -> Vec<comfy_table::Cell> {
         None => String::new(),
     };
     let text = |text: &Option<String>| table::text(text.as_deref().unwrap_or(""));
-    vec![
+    let about =
+        [text(&target.code), text(&target.detail), text(&target.since), table::text(&probe)];
+    who(group, target).into_iter().chain(about).collect()
+}
+
+/// What every row begins with.
+fn who(group: &str, target: &Target) -> [comfy_table::Cell; 5] {
+    [
         table::text(group),
         table::text(&target.id),
         table::text(&target.address),
         table::text(&target.port.to_string()),
         table::state(&target.state),
-        text(&target.code),
-        text(&target.detail),
-        text(&target.since),
-        table::text(&probe),
     ]
 }
 

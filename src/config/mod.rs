@@ -16,6 +16,7 @@ mod http_spec;
 pub(crate) mod identity;
 mod mark_spec;
 mod payload;
+mod pem_files;
 mod protocol;
 mod rules;
 mod sections;

@@ -1,6 +1,7 @@
 //! `tls` of a health check as somebody gave it: the settings of HTTPS, TLS and GRPCS checks.
 
 use super::error::{ConfigError, quoted};
+use super::pem_files;
 use super::protocol::CheckProtocol;
 use super::spec::HealthCheckSpec;
 use super::spec_json::{known_key, put};
@@ -221,7 +222,9 @@ impl HealthCheckSpec {
             alpn: tls.alpn(protocol)?,
             full_handshake_every: tls.full_handshake_every()?,
         };
-        let why = match Client::new(&settings, host) {
+        let client =
+            pem_files::read(&settings).and_then(|pems| Client::new(&settings, host, &pems));
+        let why = match client {
             Ok(client) => return Ok(Tls::Ready(client)),
             Err(Error { key, what, cure }) => {
                 let wrong = Wrong::Part { what, cure: cure.to_owned() };

@@ -23,6 +23,7 @@ use crate::limits::API_CONNECTIONS_MAX;
 use crate::store::StoreError;
 use crate::table::StateTable;
 use crate::time::{Instant, monotonic};
+use crate::upcoming::Upcoming;
 use crate::wall::WallClock;
 use crate::worker::{Keep, Options};
 use arc_swap::ArcSwapOption;
@@ -83,6 +84,7 @@ pub struct Daemon {
     /// Where a state directory is configured.
     lasting: Option<Lasting>,
     clock: Arc<WallClock>,
+    upcoming: Arc<Upcoming>,
     backend: Backend,
     name: String,
     aws: AwsConfig,
@@ -124,6 +126,7 @@ impl Daemon {
                 collector.run(&batches, &spares, &orders);
             })?
         };
+        let upcoming = Arc::clone(engine.upcoming());
         let last = Arc::new(ArcSwapOption::empty());
         let stopping = Stopping::default();
         let (requests, asked) = bounded(REQUESTS_QUEUED);
@@ -163,6 +166,7 @@ impl Daemon {
             tcp,
             lasting,
             clock,
+            upcoming,
             backend: plan.backend,
             name,
             aws,
@@ -193,6 +197,7 @@ impl Daemon {
             tcp,
             lasting,
             clock,
+            upcoming,
             backend,
             name,
             aws,
@@ -205,6 +210,7 @@ impl Daemon {
             file: name,
             listen: tcp.as_ref().map(Tcp::address),
             wall: clock,
+            upcoming,
             backend: backend.name(),
             aws,
             alibaba,

@@ -27,8 +27,10 @@ use crate::limits::{BATCHES_QUEUED, COMMAND_TARGETS};
 use crate::registry::{Addition, Change};
 use crate::report::{Batch, TargetId};
 use crate::schedule::First;
+use crate::upcoming::Upcoming;
 use crate::worker::{Command, Flow, Keep, Options, Reporter, Worker};
 use crossbeam_channel::{Receiver, Sender, bounded};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 /// Commands that wait for one worker; more make the control thread wait.
@@ -65,6 +67,7 @@ pub enum EngineError {
 pub struct Engine {
     plan: Plan,
     workers: Vec<Handle>,
+    upcoming: Arc<Upcoming>,
     batches: Receiver<Batch>,
 }
 
@@ -88,12 +91,13 @@ impl Engine {
         options: impl Fn(usize) -> Options,
     ) -> Result<Self, EngineError> {
         let (report, batches) = bounded(BATCHES_QUEUED);
+        let upcoming = Arc::new(Upcoming::new(plan.workers));
         let start = |worker| {
-            let reports = report.clone();
-            start_worker(worker, plan, keep, options(worker), reports)
+            let reporting = (report.clone(), Arc::clone(&upcoming));
+            start_worker(worker, plan, keep, options(worker), reporting)
         };
         let workers = (0..plan.workers).map(start).collect::<Result<_, _>>()?;
-        Ok(Self { plan: plan.clone(), workers, batches })
+        Ok(Self { plan: plan.clone(), workers, upcoming, batches })
     }
 
     /// What it runs by.
@@ -112,6 +116,12 @@ impl Engine {
     #[must_use]
     pub const fn batches(&self) -> &Receiver<Batch> {
         &self.batches
+    }
+
+    /// When each worker means to act next.
+    #[must_use]
+    pub const fn upcoming(&self) -> &Arc<Upcoming> {
+        &self.upcoming
     }
 
     /// By worker: where emptied batches go.
@@ -221,7 +231,7 @@ fn start_worker(
     plan: &Plan,
     keep: Keep,
     options: Options,
-    reports: Sender<Batch>,
+    (reports, upcoming): (Sender<Batch>, Arc<Upcoming>),
 ) -> Result<Handle, EngineError> {
     let (commands, orders) = bounded(COMMANDS_QUEUED);
     let (spares, returned) = bounded(SPARES_QUEUED);
@@ -249,8 +259,11 @@ fn start_worker(
             let _ = ready.send(Ok(host.waker()));
             let reporter = Reporter::new(worker, keep, reports, returned);
             let world = HalfOpen::new(host);
-            let worker = Worker::new(world, options, orders, reporter);
-            run(worker.among(workers, own).with_tls(tls.0, tls.1))
+            let worker = Worker::new(world, options, orders, reporter)
+                .among(workers, own)
+                .with_tls(tls.0, tls.1)
+                .with_upcoming(upcoming, worker);
+            run(worker)
         })
         .map_err(|error| {
             EngineError::Resources(format!("cannot start a thread: {error}; raise ulimit -u"))

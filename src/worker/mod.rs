@@ -41,6 +41,7 @@ use crate::rng::mix;
 use crate::schedule::{Due, First, Schedule};
 use crate::stats::Stats;
 use crate::time::Instant;
+use crate::upcoming::Upcoming;
 use crate::wheel::Wheel;
 use crossbeam_channel::Receiver;
 use drops::Drops;
@@ -54,6 +55,7 @@ use shard::{Shard, Stay};
 use slots::Slots;
 use starts::{Blocked, Burst};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How a worker runs.
@@ -98,6 +100,8 @@ pub struct Worker<I: Io> {
     burst: Burst,
     excuses: Excuses,
     reporter: Reporter,
+    /// Where to say when it means to act next, and as which worker.
+    upcoming: (Arc<Upcoming>, usize),
     stats: Box<Stats>,
     stats_due: Instant,
     origin: Instant,
@@ -153,6 +157,7 @@ impl<I: Io> Worker<I> {
             burst: Burst::new(),
             excuses: Excuses::new(),
             reporter,
+            upcoming: (Arc::default(), 0),
             stats: Box::default(),
             stats_due: now + STATS_EVERY,
             origin: now,
@@ -186,6 +191,13 @@ impl<I: Io> Worker<I> {
         self
     }
 
+    /// The same worker, who says in `upcoming` when it means to act next, as worker `number`.
+    #[must_use]
+    pub fn with_upcoming(mut self, upcoming: Arc<Upcoming>, number: usize) -> Self {
+        self.upcoming = (upcoming, number);
+        self
+    }
+
     /// Runs the loop once.
     ///
     /// # Errors
@@ -198,6 +210,7 @@ impl<I: Io> Worker<I> {
         let blocked = self.start_due(called);
         let excuse = self.excuse(called);
         let until = if more_commands { called } else { self.wake(called, blocked, excuse) };
+        self.announce(blocked, until);
         let mut completions = std::mem::take(&mut self.completions);
         self.io.wait(until, &mut completions)?;
         self.woken(called, until);
@@ -305,6 +318,14 @@ impl<I: Io> Worker<I> {
             .unwrap_or(now)
     }
 
+    /// Says since when it should have acted, or when it will.
+    fn announce(&self, blocked: Blocked, until: Instant) {
+        let first = matches!(blocked, Blocked::Budget).then(|| self.schedule.peek()).flatten();
+        let next = first.map_or(until, |due| self.schedule.instant(due.tick));
+        let (upcoming, number) = &self.upcoming;
+        upcoming.set(*number, next);
+    }
+
     fn recipe(&self, target: u32) -> Option<Rc<Recipe>> {
         self.recipes.of(self.shard.group(target)).cloned()
     }
@@ -375,7 +396,7 @@ impl<I: Io> Worker<I> {
     /// Whether there are targets that no slot is left for.
     fn slots_are_full(&self) -> bool {
         let all = self.slots.is_full(false) || self.slots.is_full(true);
-        self.schedule.backlog() > 0 && (all || self.schedule.peek_aside().is_some())
+        self.schedule.backlog() > 0 && (all || self.schedule.has_aside())
     }
 
     fn report_stats(&mut self) {

@@ -6,14 +6,15 @@
 //! compete again, by their due time, as soon as one of theirs gives its slot back. So a dead group
 //! whose probes hold their slots for a whole timeout makes itself wait, and no other. The same
 //! holds for TLS probes, which may hold so many and no more, because each step of a handshake keeps
-//! the worker busy for a while: too many would time each other out.
+//! the worker busy for a while: too many would time each other out. Each reason has its own line to
+//! wait in, so that healthy TLS targets do not stand behind silent ones.
 
 use super::Worker;
 use super::probes::is_raw;
 use crate::check::Check;
 use crate::io::Io;
 use crate::limits::{BATCH_DELAY, STARTS_PER_TURN, STARTS_PER_TURN_BUSY};
-use crate::schedule::Due;
+use crate::schedule::{Aside, Due};
 use crate::time::Instant;
 use std::time::Duration;
 
@@ -61,14 +62,20 @@ pub(super) enum Blocked {
 enum Next {
     /// The first of those that are ready.
     Ready(Due),
-    /// The first of those aside.
-    Aside(Due),
+    /// The first of those aside for that reason.
+    Aside(Aside, Due),
 }
 
 impl Next {
     const fn target(&self) -> u32 {
         match self {
-            Self::Ready(due) | Self::Aside(due) => due.target,
+            Self::Ready(due) | Self::Aside(_, due) => due.target,
+        }
+    }
+
+    const fn tick(&self) -> u64 {
+        match self {
+            Self::Ready(due) | Self::Aside(_, due) => due.tick,
         }
     }
 }
@@ -96,8 +103,8 @@ impl<I: Io> Worker<I> {
             if budget == 0 || aside == 0 {
                 return Blocked::Budget;
             }
-            if !self.may_hold(next.target()) {
-                self.schedule.set_aside();
+            if let Some(reason) = self.set_aside_for(next.target()) {
+                self.schedule.set_aside(reason);
                 aside -= 1;
                 continue;
             }
@@ -112,8 +119,8 @@ impl<I: Io> Worker<I> {
                     self.schedule.pop();
                     due
                 }
-                Next::Aside(due) => {
-                    self.schedule.pop_aside();
+                Next::Aside(reason, due) => {
+                    self.schedule.pop_aside(reason);
                     due
                 }
             };
@@ -125,24 +132,39 @@ impl<I: Io> Worker<I> {
 
     /// Whoever has been due for longest, but of those aside only who may have a slot.
     fn next_start(&mut self) -> Option<Next> {
-        let aside = self.schedule.peek_aside();
-        let aside = aside.filter(|aside| self.may_hold(aside.target));
-        let Some(ready) = self.schedule.peek() else { return aside.map(Next::Aside) };
-        match aside {
-            Some(aside) if aside.tick <= ready.tick => Some(Next::Aside(aside)),
-            Some(_) | None => Some(Next::Ready(ready)),
+        let mut first = self.schedule.peek().map(Next::Ready);
+        for reason in Aside::ALL {
+            let Some(due) = self.schedule.peek_aside(reason) else { continue };
+            if first.is_none_or(|first| due.tick <= first.tick()) && self.may_hold(due.target) {
+                first = Some(Next::Aside(reason, due));
+            }
         }
+        first
     }
 
-    /// Whether a target may take a slot, as far as those that failed last and those of its group
-    /// hold too many already.
+    /// Whether a target may take a slot, as far as others like it hold too many already.
     pub(super) fn may_hold(&mut self, target: u32) -> bool {
-        let full = self.slots.is_full_for(self.shard.group(target))
-            || self.slots.is_full_for_failing() && self.shard.health(target).is_failing();
-        let full_for_tls = self.slots.is_full_for_tls(true)
-            && self.is_tls(target)
-            && self.slots.is_full_for_tls(self.shard.health(target).is_failing());
-        !full && !full_for_tls || self.is_raw(target)
+        self.set_aside_for(target).is_none()
+    }
+
+    /// Why a target may not take a slot, if it may not.
+    fn set_aside_for(&mut self, target: u32) -> Option<Aside> {
+        let slots = &self.slots;
+        let full_for_group = slots.is_full_for(self.shard.group(target));
+        if !full_for_group && !slots.is_full_for_failing() && !slots.is_full_for_tls(true) {
+            return None;
+        }
+        let is_failing = self.shard.health(target).is_failing();
+        let reason = if is_failing && slots.is_full_for_failing() {
+            Aside::Failing
+        } else if full_for_group {
+            Aside::Group
+        } else if slots.is_full_for_tls(is_failing) && self.is_tls(target) {
+            if is_failing { Aside::Failing } else { Aside::Tls }
+        } else {
+            return None;
+        };
+        (!self.is_raw(target)).then_some(reason)
     }
 
     fn is_tls(&self, target: u32) -> bool {

@@ -221,11 +221,13 @@ impl World {
         let table_of_api = Arc::clone(&table);
         let wall = Arc::new(WallClock::new(NOW, NOW_WALL_MS));
         let (listen, alibaba) = (Some(LISTEN), config::AlibabaConfig::default());
+        let upcoming = Arc::default();
         let parts = Parts {
             table: table_of_api,
             reload,
             edits: Arc::clone(&edits),
             file: name,
+            upcoming,
             backend: "io_uring",
             aws,
             alibaba,

@@ -48,7 +48,7 @@ fn tcp(timings: &[(Duration, Duration)], capacity: u32) -> Scenario {
 }
 
 /// How late each of these starts was of targets whose turns were all kept, sorted.
-fn latenesses(scenario: &Scenario, starts: &[Start]) -> Vec<Duration> {
+pub(crate) fn latenesses(scenario: &Scenario, starts: &[Start]) -> Vec<Duration> {
     let late = |start: &Start| {
         let target: &Target = &scenario.targets[start.peer as usize];
         let interval = scenario.recipes[target.group].interval;
@@ -61,7 +61,7 @@ fn latenesses(scenario: &Scenario, starts: &[Start]) -> Vec<Duration> {
     latenesses
 }
 
-fn p99(sorted: &[Duration]) -> Duration {
+pub(crate) fn p99(sorted: &[Duration]) -> Duration {
     sorted[sorted.len() * 99 / 100]
 }
 

@@ -8,7 +8,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, PKCS_ED25519,
     date_time_ymd,
 };
-use ringcheck::check::tls::{Client, Settings};
+use ringcheck::check::tls::{Client, Pems, Roots, Settings};
 use ringcheck::io::sim::{Behaviour, Converse, End, Step, Talker};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -81,33 +81,23 @@ pub(crate) const SERVER: Server = Server {
 /// The same by TLS 1.2.
 pub(crate) const OLDER: Server = Server { version: &TLS12, ..SERVER };
 
-/// The authority, as a file too.
-struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
-    folder: tempfile::TempDir,
-}
+type Authority = CertifiedIssuer<'static, KeyPair>;
 
 static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.distinguished_name.push(DnType::CommonName, "test authority");
-    let issuer = CertifiedIssuer::self_signed(params, key()).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("ca.pem"), issuer.pem()).unwrap();
-    Authority { issuer, folder }
+    CertifiedIssuer::self_signed(params, key()).unwrap()
 });
 
 /// A client that verifies, or one that does not. Made once, as a group's is.
 pub(crate) fn client(verify: bool) -> Arc<Client> {
     static CLIENTS: LazyLock<[Arc<Client>; 2]> = LazyLock::new(|| {
         [false, true].map(|verify| {
-            let settings = Settings {
-                verify,
-                ca_file: verify.then(|| AUTHORITY.folder.path().join("ca.pem")),
-                server_name: Some(NAME.to_owned()),
-                ..Settings::default()
-            };
-            Client::new(&settings, None).unwrap()
+            let settings =
+                Settings { verify, server_name: Some(NAME.to_owned()), ..Settings::default() };
+            let roots = verify.then(|| Roots::Pem(AUTHORITY.pem().into_bytes()));
+            Client::new(&settings, None, &Pems { roots, own: None }).unwrap()
         })
     });
     Arc::clone(&CLIENTS[usize::from(verify)])
@@ -136,7 +126,7 @@ fn issue(who: Who) -> Identity {
         (params.not_before, params.not_after) =
             (date_time_ymd(2000, 1, 1), date_time_ymd(2001, 1, 1));
     }
-    let (key, authority) = (key(), &AUTHORITY.issuer);
+    let (key, authority) = (key(), &*AUTHORITY);
     let leaf = if who == Who::SelfSigned {
         params.self_signed(&key).unwrap()
     } else {
@@ -181,7 +171,7 @@ impl Server {
             .unwrap();
         let config = if self.demands {
             let mut roots = RootCertStore::empty();
-            roots.add(AUTHORITY.issuer.der().clone()).unwrap();
+            roots.add(AUTHORITY.der().clone()).unwrap();
             let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
             config.with_client_cert_verifier(verifier.build().unwrap())
         } else {

@@ -1,9 +1,9 @@
-//! A group's settings made ready for all its probes: files are read and keys parsed once.
+//! A group's settings made ready for all its probes: certificates and keys are parsed once.
 
 use super::clock::WallTime;
 use super::notes::{Ours, Store, Verifier};
-use super::settings::{CA_FILE, CLIENT_CERT, CLIENT_KEY, Error, Settings};
-use super::settings::{certificates, key, read};
+use super::settings::{CA_FILE, CLIENT_CERT, CLIENT_KEY, Error, Pems, Roots, Settings};
+use super::settings::{certificates, key};
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::ServerName;
@@ -25,16 +25,19 @@ pub struct Client {
 }
 
 impl Client {
-    /// Reads the files that `settings` name. `host` is that of the health check, with or without a
-    /// port: where it is a name, it is asked for unless the settings say otherwise.
+    /// `pems` is what is in the files that `settings` name. `host` is that of the health check,
+    /// with or without a port: where it is a name, it is asked for unless the settings say
+    /// otherwise.
     ///
     /// # Errors
     /// Which setting cannot be used, and the cure.
-    pub fn new(settings: &Settings, host: Option<&str>) -> Result<Arc<Self>, Error> {
+    pub fn new(settings: &Settings, host: Option<&str>, pems: &Pems) -> Result<Arc<Self>, Error> {
         let name = settings.name(host)?;
         let mut digest = Sha256::new();
-        let roots = settings.verify.then(|| roots(settings, &mut digest)).transpose()?;
-        let ours = certified_key(settings, &mut digest)?;
+        let roots = pems.roots.as_ref().map(|roots| trusted(settings, roots, &mut digest));
+        let roots = roots.transpose()?;
+        let ours = pems.own.as_ref().map(|own| certified_key(settings, own, &mut digest));
+        let ours = ours.transpose()?;
         let config = Arc::new(config(settings, roots, ours)?);
         let digest = digest.finalize().into();
         Ok(Arc::new(Self { settings: settings.clone(), name, digest, config }))
@@ -134,67 +137,51 @@ pub(super) fn provider() -> &'static Arc<CryptoProvider> {
     })
 }
 
-/// Who may issue a target's certificate.
-fn roots(settings: &Settings, digest: &mut Sha256) -> Result<Arc<RootCertStore>, Error> {
-    let Some(path) = &settings.ca_file else { return system_roots() };
-    let pem = read(CA_FILE, path)?;
-    note(digest, &pem);
+/// Who may issue a target's certificate. Whom the system knows does not change while we run, and so
+/// is no part of the digest.
+fn trusted(
+    settings: &Settings,
+    roots: &Roots,
+    digest: &mut Sha256,
+) -> Result<Arc<RootCertStore>, Error> {
+    let pem = match roots {
+        Roots::System(roots) => return Ok(Arc::clone(roots)),
+        Roots::Pem(pem) => pem,
+    };
+    note(digest, pem);
+    let file = shown(settings.ca_file.as_deref());
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(CA_FILE, path, &pem)? {
+    for certificate in certificates(CA_FILE, &file, pem)? {
         roots.add(certificate).map_err(|error| Error {
             key: CA_FILE,
-            what: format!("{} holds a certificate that nobody can use: {error}", path.display()),
+            what: format!("{file} holds a certificate that nobody can use: {error}"),
             cure: "remove it from the file",
         })?;
     }
     Ok(Arc::new(roots))
 }
 
-/// Those that the system knows, read once: some hundred certificates, for all groups.
-fn system_roots() -> Result<Arc<RootCertStore>, Error> {
-    static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
-    let roots = ROOTS.get_or_init(|| {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        Arc::new(roots)
-    });
-    if roots.is_empty() {
-        return Err(Error {
-            key: "tls.verify",
-            what: "this system has no certificate authorities".into(),
-            cure: "install ca-certificates and restart, or set tls.ca_file",
-        });
-    }
-    Ok(Arc::clone(roots))
-}
-
-/// Our own certificate and key, where there are both.
+/// Our own certificate and key.
 fn certified_key(
     settings: &Settings,
+    (certificate, secret): &(Vec<u8>, Vec<u8>),
     digest: &mut Sha256,
-) -> Result<Option<Arc<CertifiedKey>>, Error> {
-    let lacks = |key, what: &str| Error {
-        key,
-        what: format!("is set without {what}"),
-        cure: "set both or neither",
-    };
-    let (certificate, secret): (&Path, &Path) = match (&settings.client_cert, &settings.client_key)
-    {
-        (None, None) => return Ok(None),
-        (Some(_), None) => return Err(lacks(CLIENT_CERT, CLIENT_KEY)),
-        (None, Some(_)) => return Err(lacks(CLIENT_KEY, CLIENT_CERT)),
-        (Some(certificate), Some(key)) => (certificate, key),
-    };
-    let pems = (read(CLIENT_CERT, certificate)?, read(CLIENT_KEY, secret)?);
-    note(digest, &pems.0);
-    note(digest, &pems.1);
-    let chain = certificates(CLIENT_CERT, certificate, &pems.0)?;
-    let pair = CertifiedKey::from_der(chain, key(secret, &pems.1)?, provider());
-    pair.map(|pair| Some(Arc::new(pair))).map_err(|error| Error {
+) -> Result<Arc<CertifiedKey>, Error> {
+    note(digest, certificate);
+    note(digest, secret);
+    let chain = certificates(CLIENT_CERT, &shown(settings.client_cert.as_deref()), certificate)?;
+    let file = shown(settings.client_key.as_deref());
+    let pair = CertifiedKey::from_der(chain, key(&file, secret)?, provider());
+    pair.map(Arc::new).map_err(|error| Error {
         key: CLIENT_KEY,
-        what: format!("{} does not go with the certificate: {error}", secret.display()),
+        what: format!("{file} does not go with the certificate: {error}"),
         cure: "name the key that the certificate was made for",
     })
+}
+
+/// A file as it stands in an error.
+fn shown(path: Option<&Path>) -> String {
+    path.map_or_else(|| "what was given".to_owned(), |path| path.display().to_string())
 }
 
 /// Each file with its length, so that no two lists of files are the same.

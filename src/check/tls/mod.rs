@@ -2,8 +2,9 @@
 //!
 //! | file | one noun |
 //! |---|---|
-//! | `settings` | what a person asks for |
-//! | `client` | the settings made ready once for all probes of a group: files read, keys parsed |
+//! | `settings` | what a person asks for, and what is in the files that this names |
+//! | `client` | the settings made ready once for all probes of a group: keys parsed |
+//! | `clock` | the date, as certificates need it |
 //! | `presented` | what a target showed of itself |
 //! | `notes` | what the library tells in the middle of a call: certificates, sessions |
 //! | `records` | where one record ends and the next begins |
@@ -25,7 +26,7 @@ pub use notes::Session;
 pub use presented::{Leaf, Presented};
 pub use probe::{Probe, Told};
 pub use rustls::NamedGroup;
-pub use settings::{Error, Settings};
+pub use settings::{Error, Pems, Roots, Settings};
 
 use super::{grpc, http};
 use std::sync::Arc;

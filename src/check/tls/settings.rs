@@ -1,14 +1,11 @@
-//! What a person asks for of TLS, and the files that this names.
+//! What a person asks for of TLS, and what is in the files that this names.
 
-use crate::limits::TLS_FILE_BYTES_MAX;
-use nix::libc;
+use rustls::RootCertStore;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use std::fs::File;
-use std::io::Read;
 use std::net::{IpAddr, SocketAddr};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The keys `tls.*` of a health check. Paths are as they are to be opened.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -44,6 +41,24 @@ impl Default for Settings {
     }
 }
 
+/// The content of the files that settings name. Who holds settings reads them: nothing here does.
+#[derive(Clone, Debug, Default)]
+pub struct Pems {
+    /// Who may issue a target's certificate; none: nothing is verified.
+    pub roots: Option<Roots>,
+    /// Our own certificate, with those that vouch for it behind, and its key.
+    pub own: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+/// Who may issue a target's certificate.
+#[derive(Clone, Debug)]
+pub enum Roots {
+    /// Those that the system knows.
+    System(Arc<RootCertStore>),
+    /// Those in `ca_file`, of which this is the content.
+    Pem(Vec<u8>),
+}
+
 /// Why settings cannot be used: which, what is wrong, and what a person can do about it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{key}: {what}; {cure}")]
@@ -56,9 +71,12 @@ pub struct Error {
     pub cure: &'static str,
 }
 
-pub(super) const CA_FILE: &str = "tls.ca_file";
-pub(super) const CLIENT_CERT: &str = "tls.client_cert";
-pub(super) const CLIENT_KEY: &str = "tls.client_key";
+/// The key of [`Settings::ca_file`].
+pub const CA_FILE: &str = "tls.ca_file";
+/// The key of [`Settings::client_cert`].
+pub const CLIENT_CERT: &str = "tls.client_cert";
+/// The key of [`Settings::client_key`].
+pub const CLIENT_KEY: &str = "tls.client_key";
 const SERVER_NAME: &str = "tls.server_name";
 
 impl Settings {
@@ -89,37 +107,15 @@ fn name_of_host(host: &str) -> Option<ServerName<'static>> {
     }
 }
 
-/// The file of setting `key`.
-pub(super) fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, Error> {
-    let wrong = |what, cure| Error { key, what, cure };
-    let mut bytes = Vec::new();
-    // Without waiting: a pipe that nobody writes to would hold up whoever asks.
-    let opened = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path);
-    opened
-        .and_then(|file| match file.metadata()?.is_file() {
-            true => file.take(TLS_FILE_BYTES_MAX + 1).read_to_end(&mut bytes),
-            false => Err(std::io::Error::other("not a regular file")),
-        })
-        .map_err(|error| {
-            let what = format!("cannot read {}: {error}", path.display());
-            wrong(what, "name a PEM file that ringcheck may read")
-        })?;
-    if bytes.len() as u64 > TLS_FILE_BYTES_MAX {
-        let what = format!("{} is larger than 4 MiB", path.display());
-        return Err(wrong(what, "name a PEM file with the certificates that are needed"));
-    }
-    Ok(bytes)
-}
-
-/// The certificates in the file of setting `key`; at least one.
+/// The certificates in `pem`, the content of the `file` of setting `key`; at least one.
 pub(super) fn certificates(
     key: &'static str,
-    path: &Path,
+    file: &str,
     pem: &[u8],
 ) -> Result<Vec<CertificateDer<'static>>, Error> {
     let broken = |error: Option<pem::Error>| {
         let why = error.map_or_else(String::new, |error| format!(": {error}"));
-        let what = format!("{} holds no certificate{why}", path.display());
+        let what = format!("{file} holds no certificate{why}");
         Error { key, what, cure: "name a PEM file with BEGIN CERTIFICATE in it" }
     };
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
@@ -127,11 +123,11 @@ pub(super) fn certificates(
     if found.is_empty() { Err(broken(None)) } else { Ok(found) }
 }
 
-/// The key in the file of `tls.client_key`.
-pub(super) fn key(path: &Path, pem: &[u8]) -> Result<PrivateKeyDer<'static>, Error> {
+/// The key in `pem`, the content of the `file` of `tls.client_key`.
+pub(super) fn key(file: &str, pem: &[u8]) -> Result<PrivateKeyDer<'static>, Error> {
     PrivateKeyDer::from_pem_slice(pem).map_err(|error| Error {
         key: CLIENT_KEY,
-        what: format!("{} holds no key: {error}", path.display()),
+        what: format!("{file} holds no key: {error}"),
         cure: "name a PEM file with a private key that needs no password",
     })
 }

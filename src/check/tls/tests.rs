@@ -5,7 +5,7 @@ mod files;
 mod kept;
 
 use super::super::{Action, Event, http};
-use super::{Check, Client, Inner, Probe, Session, Settings, Told};
+use super::{Check, Client, Inner, Pems, Probe, Roots, Session, Settings, Told};
 use crate::limits::{TLS_BYTES_MAX, TLS_HANDSHAKE_BYTES_MAX};
 use crate::outcome::{Cause, Code, Outcome};
 use nix::errno::Errno;
@@ -21,10 +21,11 @@ use std::sync::{Arc, LazyLock};
 const ADDRESS: &str = "10.1.2.3:443";
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-/// An authority, whose certificate lies in a file, and who issues certificates.
+/// An authority that issues certificates, and one that it issued to us.
 struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
-    folder: tempfile::TempDir,
+    /// The content of the files: certificate and key.
+    own: (Vec<u8>, Vec<u8>),
 }
 
 static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| {
@@ -32,17 +33,17 @@ static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| {
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     params.distinguished_name.push(rcgen::DnType::CommonName, "test authority");
     let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("ca.pem"), issuer.pem()).unwrap();
     let (certificate, key) = issue(&issuer, "client", |_| {});
-    std::fs::write(folder.path().join("client.pem"), certificate.pem()).unwrap();
-    std::fs::write(folder.path().join("client.key"), key.serialize_pem()).unwrap();
-    Authority { issuer, folder }
+    let own = (certificate.pem().into_bytes(), key.serialize_pem().into_bytes());
+    Authority { issuer, own }
 });
 
 impl Authority {
-    fn file(&self, name: &str) -> std::path::PathBuf {
-        self.folder.path().join(name)
+    /// What is in the files that `settings` name, if there were any.
+    fn pems(&self, settings: &Settings) -> Pems {
+        let roots = settings.verify.then(|| Roots::Pem(self.issuer.pem().into_bytes()));
+        let own = settings.client_cert.as_ref().map(|_| self.own.clone());
+        Pems { roots, own }
     }
 }
 
@@ -119,7 +120,7 @@ impl Peer {
 }
 
 fn tls(settings: &Settings, host: Option<&str>, inner: Inner) -> Check {
-    Check { client: Client::new(settings, host).unwrap(), inner }
+    Check { client: Client::new(settings, host, &AUTHORITY.pems(settings)).unwrap(), inner }
 }
 
 fn https() -> Inner {
@@ -275,7 +276,7 @@ fn both(settings: &Settings) -> [(Check, Outcome); 2] {
 }
 
 fn verifying() -> Settings {
-    Settings { verify: true, ca_file: Some(AUTHORITY.file("ca.pem")), ..Settings::default() }
+    Settings { verify: true, ca_file: Some("ca.pem".into()), ..Settings::default() }
 }
 
 #[test]
@@ -353,8 +354,8 @@ fn name_and_protocols_are_told() {
 #[test]
 fn who_demands_a_certificate_gets_ours_or_refuses() {
     let ours = Settings {
-        client_cert: Some(AUTHORITY.file("client.pem")),
-        client_key: Some(AUTHORITY.file("client.key")),
+        client_cert: Some("client.pem".into()),
+        client_key: Some("client.key".into()),
         ..Settings::default()
     };
     for version in [&TLS12, &TLS13] {
