@@ -127,6 +127,12 @@ impl Probe {
         self.left && !self.sending
     }
 
+    /// Whether the target has said anything to this run's call.
+    #[must_use]
+    pub fn is_answered(&self) -> bool {
+        self.call.as_ref().is_some_and(|call| call.is_answered())
+    }
+
     /// Appends what is to be sent to the target at `address`.
     pub fn output(&mut self, check: &Check, address: SocketAddr, out: &mut Vec<u8>) {
         let is_first = !std::mem::replace(&mut self.asked, true);

@@ -130,6 +130,17 @@ impl Probe {
         }
     }
 
+    /// Whether what came was said to what this run asked. On HTTP/2 a target says something of the
+    /// connection now and then, and it may be there since long before.
+    #[must_use]
+    pub fn is_answered(&self) -> bool {
+        match self {
+            Self::Grpc(probe) => probe.is_answered(),
+            Self::Tls(probe) => probe.is_answered(),
+            Self::Tcp | Self::Udp(_) | Self::Http(_) => true,
+        }
+    }
+
     /// The connection is over: gives the memory back that only it needed.
     pub fn disconnected(&mut self) {
         match self {

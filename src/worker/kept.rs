@@ -6,9 +6,11 @@
 //! was answered, or the answer is that the target had waited for too long, the probe goes on over a
 //! fresh connection within what is left of its timeout, and the target has not failed.
 //!
-//! A kept slot is neither in use nor free: probes take it, the one that was kept first, as soon as
-//! there is no other, so nobody ever waits for one. It is given up too when its target leaves, when
-//! its recipe has changed, and after `fresh_connection_every` probes.
+//! A kept slot is neither in use nor free: probes take it as soon as there is no other, so nobody
+//! ever waits for one. They take the one that was kept last, because its target's turn comes last:
+//! targets are probed in a round, and where slots are fewer than targets, those kept first would
+//! all be gone just before they are wanted. It is given up too when its target leaves, when its
+//! recipe has changed, and after `fresh_connection_every` probes.
 
 use super::Worker;
 use super::probes::{closes, endpoint};
@@ -20,7 +22,7 @@ use crate::recipe::Recipe;
 use crate::schedule::Due;
 use crate::time::Instant;
 use foldhash::fast::RandomState;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 /// Places in the order that may be of slots that are kept no more, before they are cleared away.
@@ -33,9 +35,9 @@ const REQUEST_TIMEOUT: u16 = 408;
 pub(super) struct Kept {
     /// By target: its slot, and the number of its keeping.
     slots: HashMap<u32, (u32, u64), RandomState>,
-    /// Targets and numbers of keepings, the oldest first. Those whose number is not in `slots` any
+    /// Targets and numbers of keepings, the newest last. Those whose number is not in `slots` any
     /// more mean nothing.
-    order: VecDeque<(u32, u64)>,
+    order: Vec<(u32, u64)>,
     count: u64,
 }
 
@@ -45,7 +47,7 @@ impl Kept {
         self.count += 1;
         let before = self.slots.insert(target, (slot, self.count));
         debug_assert!(before.is_none(), "a target has one connection");
-        self.order.push_back((target, self.count));
+        self.order.push((target, self.count));
         if self.order.len() > 2 * self.slots.len() + STALE_MIN {
             let slots = &self.slots;
             self.order.retain(|(target, number)| slots.get(target).is_some_and(|s| s.1 == *number));
@@ -61,9 +63,9 @@ impl Kept {
         self.slots.remove(&target).map(|(slot, _)| slot)
     }
 
-    /// The slot that was kept first.
-    pub(super) fn take_oldest(&mut self) -> Option<u32> {
-        while let Some((target, number)) = self.order.pop_front() {
+    /// The slot that was kept last.
+    pub(super) fn take_newest(&mut self) -> Option<u32> {
+        while let Some((target, number)) = self.order.pop() {
             if self.slots.get(&target).is_some_and(|kept| kept.1 == number) {
                 return self.take(target);
             }
@@ -129,13 +131,13 @@ impl<I: Io> Worker<I> {
         self.dispose(index, close);
     }
 
-    /// Closes the connection that was kept first; false where there is none.
-    pub(super) fn give_up_oldest(&mut self) -> bool {
-        let oldest = self.kept.take_oldest();
-        if let Some(index) = oldest {
+    /// Closes the connection that was kept last; false where there is none.
+    pub(super) fn give_up_newest(&mut self) -> bool {
+        let newest = self.kept.take_newest();
+        if let Some(index) = newest {
             self.give_up(index);
         }
-        oldest.is_some()
+        newest.is_some()
     }
 
     /// Where `outcome` says no more than that a kept connection was over when the probe began: lets
@@ -144,7 +146,8 @@ impl<I: Io> Worker<I> {
         let slot = &mut self.slots[index];
         let State::Running(run) = &mut slot.state else { return false };
         let is_kept = matches!(run.connection, Connection::Kept { .. });
-        if !is_kept || !was_over(outcome, run.first_byte_us.is_some()) {
+        let is_answered = run.first_byte_us.is_some() && slot.probe.is_answered();
+        if !is_kept || !was_over(outcome, is_answered) {
             return false;
         }
         run.connection = Connection::Over;
@@ -208,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_is_taken_first_and_each_once() {
+    fn the_newest_is_taken_first_and_each_once() {
         let mut kept = Kept::default();
         for target in 0..5 {
             kept.keep(target, 100 + target);
@@ -217,8 +220,8 @@ mod tests {
         assert_eq!(kept.take(0), None);
         kept.keep(0, 107);
         assert_eq!(kept.take(2), Some(102));
-        let rest: Vec<u32> = std::iter::from_fn(|| kept.take_oldest()).collect();
-        assert_eq!(rest, [101, 103, 104, 107]);
+        let rest: Vec<u32> = std::iter::from_fn(|| kept.take_newest()).collect();
+        assert_eq!(rest, [107, 104, 103, 101]);
         assert!(kept.slots.is_empty() && kept.order.is_empty());
     }
 

@@ -136,7 +136,7 @@ impl<I: Io> Worker<I> {
 
     fn stop(&mut self) {
         self.stop_by = Some(self.now + STOP_GRACE);
-        while self.give_up_oldest() {}
+        while self.give_up_newest() {}
         for index in self.slots.made() {
             if let State::Running(run) = &self.slots[index].state {
                 let recipe = Rc::clone(&run.recipe);

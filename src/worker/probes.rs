@@ -35,9 +35,9 @@ impl<I: Io> Worker<I> {
         let (group, failing) =
             (self.shard.group(due.target), self.shard.health(due.target).is_failing());
         let is_tls = matches!(recipe.check, Check::Tls(_));
-        while is_tls && self.slots.is_full_with_kept_tls() && self.give_up_oldest() {}
+        while is_tls && self.slots.is_full_with_kept_tls() && self.give_up_newest() {}
         let mut index = self.slots.acquire(socket, group, failing);
-        if index.is_none() && self.give_up_oldest() {
+        if index.is_none() && self.give_up_newest() {
             index = self.slots.acquire(socket, group, failing);
         }
         let Some(index) = index else { return };
@@ -153,7 +153,7 @@ impl<I: Io> Worker<I> {
             };
             let is_new = run.connection == Connection::Fresh;
             reached(&mut run.tls_us, is_new && probe.is_secured());
-            reached(&mut run.first_byte_us, probe.is_answered());
+            reached(&mut run.first_byte_us, probe.has_come());
         }
         self.act(index, action);
     }

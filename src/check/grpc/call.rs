@@ -97,6 +97,12 @@ impl Call {
         judged.or_else(|| broken.then(|| Outcome::cause(Code::L7Rsp, Cause::BadHttp2)))
     }
 
+    /// Whether the target has said anything to this call: what it says of the connection (PING,
+    /// SETTINGS, GOAWAY) it may have said before it was asked.
+    pub(super) const fn is_answered(&self) -> bool {
+        !matches!(self.at, At::Asked(_))
+    }
+
     /// Whether there is something to be sent.
     pub(super) fn has_output(&self) -> bool {
         self.pipe.has_output()
@@ -125,7 +131,13 @@ impl Call {
         if let At::Asked(response) = &mut self.at {
             let response = match Pin::new(response).poll(&mut context) {
                 Poll::Pending => return None,
-                Poll::Ready(Err(error)) => return Some(failed(&error)),
+                Poll::Ready(Err(error)) => {
+                    let outcome = failed(&error);
+                    if error.is_reset() {
+                        self.at = At::Over;
+                    }
+                    return Some(outcome);
+                }
                 Poll::Ready(Ok(response)) => response,
             };
             if let Some(outcome) = judge_head(response.status(), response.headers()) {

@@ -267,6 +267,27 @@ fn a_connection_takes_one_call_after_the_other() {
     assert_eq!(outcome, cause(Code::L7Sts, Cause::NotServing));
 }
 
+#[test]
+fn what_is_said_of_the_connection_answers_no_call() {
+    const PING: &[u8] = b"\0\0\x08\x06\0\0\0\0\0pingping";
+    let mut server = Server::new(Reply::Says(ServingStatus::Serving), &Builder::new());
+    let mut probe = Probe::default();
+    assert!(!probe.is_answered());
+    assert!(run_probe(&mut probe, &mut server, &check(), 50).is_some() && probe.is_answered());
+    probe.restart_kept();
+    assert_eq!(probe.handle(Event::Connected), Action::Exchange);
+    probe.output(&check(), ADDRESS.parse().unwrap(), &mut Vec::new());
+    assert_eq!(probe.handle(Event::Received(PING)), Action::Receive);
+    let closed = Outcome::cause(Code::L7Cut, Cause::Closed);
+    assert_eq!(probe.handle(Event::Closed), Action::Finish(closed));
+    assert!(!probe.is_answered());
+    // Who resets the call itself has answered it.
+    let mut server = Server::new(Reply::Reset, &Builder::new());
+    let mut probe = Probe::default();
+    let outcome = run_probe(&mut probe, &mut server, &check(), 50);
+    assert!(outcome == cause(Code::L7Cut, Cause::StreamReset) && probe.is_answered());
+}
+
 /// A probe that has asked.
 fn asked() -> Probe {
     let mut probe = Probe::default();

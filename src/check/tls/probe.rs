@@ -92,6 +92,14 @@ impl InnerProbe {
         }
     }
 
+    /// Whether what came of it was said to what it asked.
+    fn is_answered(&self) -> bool {
+        match self {
+            Self::None | Self::Http(_) => true,
+            Self::Grpc(probe) => probe.is_answered(),
+        }
+    }
+
     fn leaves_connection(&self) -> bool {
         match self {
             Self::None => false,
@@ -155,8 +163,14 @@ impl Probe {
 
     /// Whether bytes have come of what the handshake protects.
     #[must_use]
-    pub const fn is_answered(&self) -> bool {
+    pub const fn has_come(&self) -> bool {
         self.answered
+    }
+
+    /// Whether such bytes were said to what this run asked.
+    #[must_use]
+    pub fn is_answered(&self) -> bool {
+        self.answered && self.inner.is_answered()
     }
 
     /// What was found out. The connection stays.
