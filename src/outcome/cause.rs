@@ -56,6 +56,10 @@ pub enum Cause {
     CertificateWrongPurpose,
     /// The certificate, or the handshake, was signed with another key.
     CertificateBadSignature,
+    /// The certificate says that it is an authority's, and is not trusted by itself.
+    CertificateOfAuthority,
+    /// The certificate was signed in a way that is not supported, or no more.
+    CertificateUnsupportedSignature,
     /// The certificate cannot be read, or has what nobody understands.
     CertificateBad,
     /// Whatever else is wrong with the certificate.
@@ -237,6 +241,8 @@ pub(super) const CAUSES: &[(Cause, &str)] = &[
     (Cause::CertificateWrongName, "certificate is not for this name"),
     (Cause::CertificateWrongPurpose, "certificate is not for servers"),
     (Cause::CertificateBadSignature, "certificate with a wrong signature"),
+    (Cause::CertificateOfAuthority, "certificate is an authority's (CA:TRUE), not a server's"),
+    (Cause::CertificateUnsupportedSignature, "certificate with an unsupported signature"),
     (Cause::CertificateBad, "malformed certificate"),
     (Cause::CertificateOther, "certificate refused"),
     (Cause::AlertUnexpectedMessage, "alert: unexpected message"),

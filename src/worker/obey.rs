@@ -4,6 +4,7 @@
 use super::shard::Stay;
 use super::slots::State;
 use super::{Command, Worker};
+use crate::check::{Check, tls};
 use crate::io::Io;
 use crate::limits::{COMMAND_TARGETS, STOP_GRACE};
 use crate::registry::Addition;
@@ -61,6 +62,9 @@ impl<I: Io> Worker<I> {
     fn obey(&mut self, command: Command) {
         match command {
             Command::Recipe(key, recipe) => {
+                if matches!(recipe.check, Check::Tls(_)) {
+                    tls::warm_up();
+                }
                 self.recipes.take(key, (*recipe).clone());
             }
             Command::Reserve(bound) => self.reserve(bound),

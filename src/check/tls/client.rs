@@ -1,12 +1,13 @@
 //! A group's settings made ready for all its probes: certificates and keys are parsed once.
 
 use super::clock::WallTime;
-use super::notes::{Ours, Store, Verifier};
+use super::notes::{Ours, Store};
 use super::settings::{CA_FILE, CLIENT_CERT, CLIENT_KEY, Error, Pems, Roots, Settings};
 use super::settings::{certificates, key};
+use super::verifier::{Strict, Verifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore};
 use sha2::{Digest, Sha256};
@@ -83,7 +84,7 @@ impl fmt::Debug for Client {
 
 fn config(
     settings: &Settings,
-    roots: Option<Arc<RootCertStore>>,
+    trusted: Option<Trusted>,
     ours: Option<Arc<CertifiedKey>>,
 ) -> Result<ClientConfig, Error> {
     let unusable = |error: String| Error {
@@ -91,9 +92,11 @@ fn config(
         what: format!("nothing can be verified by it: {error}"),
         cure: "name a PEM file of certificate authorities",
     };
-    let strict = roots
-        .map(|roots| {
-            WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider())).build()
+    let strict = trusted
+        .map(|Trusted { roots, certificates }| {
+            let issuers =
+                WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider()));
+            issuers.build().map(|issuers| Strict { issuers, trusted: certificates })
         })
         .transpose()
         .map_err(|error| unusable(error.to_string()))?;
@@ -137,28 +140,32 @@ pub(super) fn provider() -> &'static Arc<CryptoProvider> {
     })
 }
 
-/// Who may issue a target's certificate. Whom the system knows does not change while we run, and so
-/// is no part of the digest.
-fn trusted(
-    settings: &Settings,
-    roots: &Roots,
-    digest: &mut Sha256,
-) -> Result<Arc<RootCertStore>, Error> {
+/// Who may issue a target's certificate, and which certificates are trusted themselves.
+struct Trusted {
+    roots: Arc<RootCertStore>,
+    certificates: Vec<CertificateDer<'static>>,
+}
+
+/// Whom the system knows does not change while we run, and so is no part of the digest.
+fn trusted(settings: &Settings, roots: &Roots, digest: &mut Sha256) -> Result<Trusted, Error> {
     let pem = match roots {
-        Roots::System(roots) => return Ok(Arc::clone(roots)),
+        Roots::System(roots) => {
+            return Ok(Trusted { roots: Arc::clone(roots), certificates: Vec::new() });
+        }
         Roots::Pem(pem) => pem,
     };
     note(digest, pem);
     let file = shown(settings.ca_file.as_deref());
+    let certificates = certificates(CA_FILE, &file, pem)?;
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(CA_FILE, &file, pem)? {
-        roots.add(certificate).map_err(|error| Error {
+    for certificate in &certificates {
+        roots.add(certificate.clone()).map_err(|error| Error {
             key: CA_FILE,
             what: format!("{file} holds a certificate that nobody can use: {error}"),
             cure: "remove it from the file",
         })?;
     }
-    Ok(Arc::new(roots))
+    Ok(Trusted { roots: Arc::new(roots), certificates })
 }
 
 /// Our own certificate and key.
@@ -182,6 +189,13 @@ fn certified_key(
 /// A file as it stands in an error.
 fn shown(path: Option<&Path>) -> String {
     path.map_or_else(|| "what was given".to_owned(), |path| path.display().to_string())
+}
+
+/// Makes this thread ready for handshakes: the library takes tens of milliseconds for its first
+/// random numbers, which would else be part of the first handshake's time.
+pub fn warm_up() {
+    // Who has none is told so by each handshake.
+    let _ = provider().secure_random.fill(&mut [0]);
 }
 
 /// Each file with its length, so that no two lists of files are the same.

@@ -1,6 +1,7 @@
 //! What the library's errors mean for an outcome.
 
 use super::super::exchange_failed;
+use super::verifier::is_of_authority;
 use crate::outcome::{Cause, Code, Outcome};
 use nix::errno::Errno;
 use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
@@ -55,6 +56,11 @@ fn certificate_cause(error: &CertificateError) -> Cause {
         E::InvalidPurpose | E::InvalidPurposeContext { .. } => Cause::CertificateWrongPurpose,
         E::BadSignature => Cause::CertificateBadSignature,
         E::BadEncoding | E::UnhandledCriticalExtension => Cause::CertificateBad,
+        E::UnsupportedSignatureAlgorithmContext { .. }
+        | E::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            Cause::CertificateUnsupportedSignature
+        }
+        error if is_of_authority(error) => Cause::CertificateOfAuthority,
         _ => Cause::CertificateOther,
     }
 }

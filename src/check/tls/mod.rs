@@ -7,6 +7,7 @@
 //! | `clock` | the date, as certificates need it |
 //! | `presented` | what a target showed of itself |
 //! | `notes` | what the library tells in the middle of a call: certificates, sessions |
+//! | `verifier` | which certificates pass |
 //! | `records` | where one record ends and the next begins |
 //! | `failure` | what the library's errors mean for an outcome |
 //! | `probe` | one run: the handshake, and the check inside of it |
@@ -20,8 +21,9 @@ mod presented_json;
 mod probe;
 mod records;
 pub mod settings;
+mod verifier;
 
-pub use client::Client;
+pub use client::{Client, warm_up};
 pub use notes::Session;
 pub use presented::{Leaf, Presented};
 pub use probe::{Probe, Told};

@@ -7,14 +7,12 @@
 //! own for each probe, cannot be: a session is resumed only with the very verifier that it began
 //! with.
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{
     ClientSessionStore, ResolvesClientCert, Tls12ClientSessionValue, Tls13ClientSessionValue,
-    WebPkiServerVerifier,
 };
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::sign::CertifiedKey;
-use rustls::{DigitallySignedStruct, Error, NamedGroup, SignatureScheme};
+use rustls::{NamedGroup, SignatureScheme};
 use std::cell::RefCell;
 use std::mem;
 use std::sync::Arc;
@@ -50,6 +48,14 @@ impl Notes {
         let result = call();
         swap(self);
         result
+    }
+
+    /// Notes what the target presented, for the probe that calls the library now.
+    pub(super) fn presented(leaf: &CertificateDer<'_>, others: &[CertificateDer<'_>]) {
+        LENT.with_borrow_mut(|lent| {
+            lent.leaf = Some(leaf.as_ref().into());
+            lent.chain_bytes = leaf.len() + others.iter().map(|other| other.len()).sum::<usize>();
+        });
     }
 }
 
@@ -136,80 +142,6 @@ impl ClientSessionStore for Store {
         match Session::offered(|state| matches!(state, SessionState::Tls13(_)))? {
             SessionState::Tls13(session) => Some(session),
             SessionState::Tls12(_) => None,
-        }
-    }
-}
-
-/// Notes the certificate, and verifies it where that was asked for. Else any certificate and key
-/// passes, as with load balancers, and not even the handshake's signature is verified: it would
-/// prove that the target has a key which nobody knows.
-#[derive(Debug)]
-pub(super) struct Verifier(pub(super) Option<Arc<WebPkiServerVerifier>>);
-
-/// All that a target may sign with where nothing is verified.
-const ALL_SCHEMES: [SignatureScheme; 13] = [
-    SignatureScheme::ECDSA_NISTP256_SHA256,
-    SignatureScheme::ECDSA_NISTP384_SHA384,
-    SignatureScheme::ECDSA_NISTP521_SHA512,
-    SignatureScheme::ED25519,
-    SignatureScheme::ED448,
-    SignatureScheme::RSA_PSS_SHA256,
-    SignatureScheme::RSA_PSS_SHA384,
-    SignatureScheme::RSA_PSS_SHA512,
-    SignatureScheme::RSA_PKCS1_SHA256,
-    SignatureScheme::RSA_PKCS1_SHA384,
-    SignatureScheme::RSA_PKCS1_SHA512,
-    SignatureScheme::ECDSA_SHA1_Legacy,
-    SignatureScheme::RSA_PKCS1_SHA1,
-];
-
-impl ServerCertVerifier for Verifier {
-    fn verify_server_cert(
-        &self,
-        leaf: &CertificateDer<'_>,
-        others: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        LENT.with_borrow_mut(|lent| {
-            lent.leaf = Some(leaf.as_ref().into());
-            lent.chain_bytes = leaf.len() + others.iter().map(|other| other.len()).sum::<usize>();
-        });
-        match &self.0 {
-            Some(strict) => strict.verify_server_cert(leaf, others, name, ocsp, now),
-            None => Ok(ServerCertVerified::assertion()),
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        match &self.0 {
-            Some(strict) => strict.verify_tls12_signature(message, leaf, signature),
-            None => Ok(HandshakeSignatureValid::assertion()),
-        }
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        match &self.0 {
-            Some(strict) => strict.verify_tls13_signature(message, leaf, signature),
-            None => Ok(HandshakeSignatureValid::assertion()),
-        }
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        match &self.0 {
-            Some(strict) => strict.supported_verify_schemes(),
-            None => ALL_SCHEMES.to_vec(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Scripts of TLS probes against the library's own server, in memory: bytes are carried to and fro
 //! in pieces of any size, and nothing waits for anything.
 
+mod certificates;
 mod files;
 mod kept;
 
@@ -277,78 +278,6 @@ fn both(settings: &Settings) -> [(Check, Outcome); 2] {
 
 fn verifying() -> Settings {
     Settings { verify: true, ca_file: Some("ca.pem".into()), ..Settings::default() }
-}
-
-#[test]
-fn certificates_are_verified_where_that_is_asked_for_and_kept_in_any_case() {
-    let stranger = {
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec!["web.internal".to_owned()]).unwrap();
-        let certificate = params.self_signed(&key).unwrap();
-        (vec![certificate.der().clone()], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
-    };
-    let rubbish = (vec![CertificateDer::from(vec![0x30, 0x03, 1, 2, 3])], stranger.1.clone_key());
-    let wrong_key = (identity("web.internal", |_| {}).0, stranger.1.clone_key());
-    let named = |name| identity(name, |_| {});
-    let dated = |from, to| {
-        identity("web.internal", |params| {
-            (params.not_before, params.not_after) =
-                (date_time_ymd(from, 1, 1), date_time_ymd(to, 1, 1));
-        })
-    };
-    let cases = [
-        ("good", named("web.internal"), None),
-        ("expired", dated(2000, 2001), Some(Cause::CertificateExpired)),
-        ("early", dated(4000, 4001), Some(Cause::CertificateNotYetValid)),
-        ("wrong name", named("other.internal"), Some(Cause::CertificateWrongName)),
-        ("self-signed", stranger, Some(Cause::CertificateUnknownIssuer)),
-        ("rubbish", rubbish, Some(Cause::CertificateBad)),
-        ("another's key", wrong_key, Some(Cause::CertificateBadSignature)),
-    ];
-    for (what, identity, cause) in cases {
-        for version in [&TLS12, &TLS13] {
-            let (versions, identity) =
-                (vec![version], (identity.0.clone(), identity.1.clone_key()));
-            let peer = Peer { versions, identity, ..Peer::default() };
-            let config = peer.config();
-            for (check, passed) in both(&Settings::default()) {
-                let found = probe(&check, &peer, &config, None, 1_000).0;
-                assert_eq!(found, passed, "{what}, unverified, {version:?}");
-            }
-            for (check, passed) in both(&verifying()) {
-                let (found, told, _) = probe(&check, &peer, &config, None, 1_000);
-                assert_eq!(found, cause.map_or(passed, l6rsp), "{what}, verified, {version:?}");
-                let version = if *version == TLS12 { "TLSv1.2" } else { "TLSv1.3" };
-                assert_eq!(told.terms.unwrap().0, version, "{what}");
-                assert_eq!(told.leaf.as_deref(), Some(&*peer.identity.0[0]), "{what}");
-            }
-        }
-    }
-}
-
-#[test]
-fn an_address_is_verified_where_there_is_no_name() {
-    let check = tls(&verifying(), None, Inner::Handshake);
-    for (name, expected) in [("10.1.2.3", L6OK), ("10.1.2.4", l6rsp(Cause::CertificateWrongName))] {
-        let peer = Peer { identity: identity(name, |_| {}), ..Peer::default() };
-        let (found, _, server) = probe(&check, &peer, &peer.config(), None, 1_000);
-        assert_eq!((found, server.server_name()), (expected, None), "{name}");
-    }
-}
-
-#[test]
-fn name_and_protocols_are_told() {
-    let alpn = vec!["h2".to_owned(), "http/1.1".to_owned()];
-    let settings = Settings { alpn, ..Settings::default() };
-    let peer = Peer::default();
-    for (check, passed) in both(&settings) {
-        let (found, told, server) = probe(&check, &peer, &peer.config(), None, 1_000);
-        assert_eq!((found, told.alpn.as_deref()), (passed, Some("http/1.1")));
-        assert_eq!(server.server_name(), Some("web.internal"));
-    }
-    let settings = Settings { alpn: vec!["h2".to_owned()], ..Settings::default() };
-    let check = tls(&settings, None, Inner::Handshake);
-    assert_eq!(outcome_of(&check, &peer, 1_000), l6rsp(Cause::AlertNoApplicationProtocol));
 }
 
 #[test]
