@@ -33,23 +33,23 @@ use support::scripts::{SCRIPTS, Script};
 use support::stage::{Scene, Stage};
 
 /// The columns: each begins the names of its scripts.
-const PROTOCOLS: [&str; 6] = ["tcp", "udp", "http", "tls", "https", "grpc"];
+const PROTOCOLS: [&str; 7] = ["tcp", "udp", "http", "tls", "https", "grpc", "grpcs"];
 
 #[rustfmt::skip]
-const MATRIX: [(&str, [&str; 6]); 12] = [
-    //          TCP               UDP                     HTTP                 TLS, HTTPS, GRPC
-    ("L4OK",    ["accepts",        "silent",               "-",                 "-",               "-",                      "-"]),
-    ("L6OK",    ["-",              "-",                    "-",                 "1.3",             "-",                      "-"]),
-    ("L7OK",    ["-",              "answers as expected",  "200",               "-",               "200",                    "serving"]),
-    ("L4TOUT",  ["silent",         "-",                    "silent",            "silent",          "silent",                 "silent"]),
-    ("L4CON",   ["refuses",        "port unreachable",     "refuses",           "refuses",         "refuses",                "refuses"]),
-    ("L6TOUT",  ["-",              "-",                    "-",                 "never answers",   "stops in the handshake", "-"]),
-    ("L6RSP",   ["-",              "-",                    "-",                 "1.1 at most",     "speaks HTTP",            "-"]),
-    ("L7TOUT",  ["-",              "never answers",        "never answers",     "-",               "never answers",          "never answers"]),
-    ("L7CUT",   ["-",              "-",                    "closes when asked", "-",               "closes when asked",      "closes when asked"]),
-    ("L7RSP",   ["-",              "answers otherwise",    "rubbish",           "-",               "rubbish",                "speaks HTTP/1"]),
-    ("L7STS",   ["-",              "-",                    "503",               "-",               "503",                    "not serving"]),
-    ("SOCKERR", ["forbidden here", "forbidden here",       "forbidden here",    "forbidden here",  "forbidden here",         "forbidden here"]),
+const MATRIX: [(&str, [&str; 7]); 12] = [
+    //          TCP               UDP                     HTTP                 TLS and the rest
+    ("L4OK",    ["accepts",        "silent",               "-",                 "-",               "-",                      "-",                "-"]),
+    ("L6OK",    ["-",              "-",                    "-",                 "1.3",             "-",                      "-",                "-"]),
+    ("L7OK",    ["-",              "answers as expected",  "200",               "-",               "200",                    "serving",          "serving"]),
+    ("L4TOUT",  ["silent",         "-",                    "silent",            "silent",          "silent",                 "silent",           "silent"]),
+    ("L4CON",   ["refuses",        "port unreachable",     "refuses",           "refuses",         "refuses",                "refuses",          "refuses"]),
+    ("L6TOUT",  ["-",              "-",                    "-",                 "never answers",   "stops in the handshake", "-",                "stops in the handshake"]),
+    ("L6RSP",   ["-",              "-",                    "-",                 "1.1 at most",     "speaks HTTP",            "-",                "no TLS"]),
+    ("L7TOUT",  ["-",              "never answers",        "never answers",     "-",               "never answers",          "never answers",    "never answers"]),
+    ("L7CUT",   ["-",              "-",                    "closes when asked", "-",               "closes when asked",      "closes when asked", "goes away"]),
+    ("L7RSP",   ["-",              "answers otherwise",    "rubbish",           "-",               "rubbish",                "speaks HTTP/1",    "chooses no HTTP/2"]),
+    ("L7STS",   ["-",              "-",                    "503",               "-",               "503",                    "not serving",      "not serving"]),
+    ("SOCKERR", ["forbidden here", "forbidden here",       "forbidden here",    "forbidden here",  "forbidden here",         "forbidden here",   "forbidden here"]),
 ];
 
 /// Nobody is there, and this host lets nobody go there.

@@ -7,16 +7,24 @@ mod support;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use ringcheck::check::{Check, http, tls};
+use ringcheck::engine::Plan;
+use ringcheck::engine::oneshot::{OneShot, Shot, collect};
+use ringcheck::health::Thresholds;
 use ringcheck::io::Backend;
+use ringcheck::outcome::Code;
+use ringcheck::recipe::{Close, Handshake, ProxyProtocol, Recipe, Reuse};
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 use support::command::Run;
 use support::stage::bound;
+use support::tls::client;
 use support::wait_for;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -27,6 +35,8 @@ struct Nginx {
     directory: tempfile::TempDir,
     http: u16,
     tls: u16,
+    /// Behind a PROXY header: plain HTTP, and TLS.
+    proxied: [u16; 2],
 }
 
 /// A port that nobody has, as far as one can know before it is listened on.
@@ -41,14 +51,14 @@ impl Nginx {
         let directory = tempfile::tempdir().unwrap();
         // The ports may be taken between our look and nginx's: then others are tried.
         let started = wait_for(PATIENCE, || Self::try_start(&directory));
-        let (child, http, tls) = started.expect("nginx listens");
-        Self { child, directory, http, tls }
+        let (child, [http, tls, proxied @ ..]) = started.expect("nginx listens");
+        Self { child, directory, http, tls, proxied }
     }
 
-    fn try_start(directory: &tempfile::TempDir) -> Option<(Child, u16, u16)> {
-        let (http, tls) = (free_port(), free_port());
-        let ports = (http.1, tls.1);
-        drop((http.0, tls.0));
+    fn try_start(directory: &tempfile::TempDir) -> Option<(Child, [u16; 4])> {
+        let held = [(); 4].map(|()| free_port());
+        let ports = held.each_ref().map(|(_, port)| *port);
+        drop(held);
         let place = directory.path();
         certificate(directory);
         std::fs::write(place.join("nginx.conf"), config(place.to_str().unwrap(), ports)).unwrap();
@@ -68,7 +78,7 @@ impl Nginx {
             place.join("pid").exists().then_some(true)
         });
         if listens == Some(true) {
-            return Some((child, ports.0, ports.1));
+            return Some((child, ports));
         }
         let _ = child.kill();
         let _ = child.wait();
@@ -117,7 +127,7 @@ impl Drop for Nginx {
     }
 }
 
-fn config(place: &str, (http, tls): (u16, u16)) -> String {
+fn config(place: &str, [http, tls, proxied, proxied_tls]: [u16; 4]) -> String {
     format!(
         r#"daemon off;
 pid {place}/pid;
@@ -127,6 +137,7 @@ events {{ worker_connections 256; }}
 http {{
   log_format probes '$server_port $request_method $request_uri $server_protocol $status '
                     '"$http_user_agent" "$http_host" "$http_accept" "$http_connection"';
+  log_format proxied '$server_port $connection_requests "$proxy_protocol_addr" $status';
   access_log {place}/access.log probes;
   client_body_temp_path {place}/body;
   proxy_temp_path {place}/proxy;
@@ -146,6 +157,14 @@ http {{
     listen 127.0.0.1:{tls} ssl;
     ssl_certificate {place}/certificate.pem;
     ssl_certificate_key {place}/key.pem;
+    location / {{ return 200 "well\n"; }}
+  }}
+  server {{
+    listen 127.0.0.1:{proxied} proxy_protocol;
+    listen 127.0.0.1:{proxied_tls} ssl proxy_protocol;
+    ssl_certificate {place}/certificate.pem;
+    ssl_certificate_key {place}/key.pem;
+    access_log {place}/proxied.log proxied;
     location / {{ return 200 "well\n"; }}
   }}
 }}
@@ -177,6 +196,7 @@ fn probe(on: Backend, target: &str) -> (Option<i32>, Value) {
 on_each_backend! {
     what_nginx_does_is_told_apart,
     tcp_checks_leave_no_trace_in_its_log_and_http_checks_one_line_each,
+    a_kept_connection_is_introduced_once,
 }
 
 fn what_nginx_does_is_told_apart(on: Backend) {
@@ -232,6 +252,54 @@ fn tcp_checks_leave_no_trace_in_its_log_and_http_checks_one_line_each(on: Backen
     assert_eq!(log, expected);
     let errors = std::fs::read_to_string(nginx.path("error.log")).unwrap();
     assert_eq!(errors, "", "half-open checks are no errors either");
+}
+
+/// A second PROXY header would be no request, and without a first one there is no connection.
+fn a_kept_connection_is_introduced_once(on: Backend) {
+    const ROUNDS: u32 = 7;
+    let nginx = Nginx::start();
+    let http = http::Check::reusing(&http::Request::get("/"), http::Matcher::default());
+    let inner = tls::Inner::Http(http.clone());
+    let checks =
+        [Check::Http(http), Check::Tls(Arc::new(tls::Check { client: client(false), inner }))];
+    let mut expected = Vec::new();
+    for (check, port) in checks.into_iter().zip(nginx.proxied) {
+        let headers = [Some(ProxyProtocol::V1), Some(ProxyProtocol::V2), None];
+        let recipes = headers.map(|proxy_protocol| Recipe {
+            port: None,
+            interval: Duration::ZERO,
+            timeout: PATIENCE,
+            thresholds: Thresholds { healthy: 1, unhealthy: 1 },
+            check: check.clone(),
+            close: Close::Reset,
+            handshake: Handshake::Half,
+            proxy_protocol,
+            reuse: Some(Reuse { fresh_connection_every: 3 }),
+        });
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let plan = Plan::new(on, Some(1), Some(64), false).unwrap();
+        let shots = (0..3).map(|recipe| Shot { recipe, endpoint: address.into() });
+        let run = OneShot::start(&plan, &recipes, shots, 3, ROUNDS, None).unwrap();
+        let reports = collect(run).unwrap();
+        assert_eq!(reports.len(), 3 * ROUNDS as usize);
+        for report in &reports {
+            let is_introduced = headers[report.target.index()].is_some();
+            let passed = report.outcome.code == Code::L7Ok;
+            assert_eq!(passed, is_introduced, "{report:?}");
+        }
+        for number in (0..2 * ROUNDS).map(|round| round / 2 % 3 + 1) {
+            // Nobody is introduced: the checker speaks for itself.
+            expected.push(format!("{port} {number} \"-\" 200"));
+        }
+    }
+    expected.sort();
+    let lines = || {
+        let log = std::fs::read_to_string(nginx.path("proxied.log")).unwrap_or_default();
+        let mut lines: Vec<String> = log.lines().map(str::to_owned).collect();
+        lines.sort();
+        (lines.len() >= expected.len()).then_some(lines)
+    };
+    assert_eq!(wait_for(PATIENCE, lines).unwrap(), expected);
 }
 
 #[test]

@@ -7,6 +7,8 @@
 mod cases;
 #[path = "sim/kept.rs"]
 mod kept;
+#[path = "sim/kept_calls.rs"]
+mod kept_calls;
 #[path = "sim/run.rs"]
 mod run;
 #[path = "sim/scenario.rs"]

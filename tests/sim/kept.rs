@@ -8,9 +8,9 @@ use crate::support::tls::{SERVER, Server, client};
 use ringcheck::check::Check;
 use ringcheck::check::http::{self, Matcher, Request};
 use ringcheck::check::tls;
-use ringcheck::io::sim::{Behaviour, End, Fault, Faults};
+use ringcheck::io::sim::{Behaviour, Converse, End, Fault, Faults, Starts, Step, Talker};
 use ringcheck::outcome::{Class, Code};
-use ringcheck::recipe::{Recipe, Reuse};
+use ringcheck::recipe::{ProxyProtocol, Recipe, Reuse};
 use ringcheck::registry::GroupKey;
 use ringcheck::report::{Report, TargetId};
 use ringcheck::time::Instant;
@@ -22,7 +22,7 @@ const KEEPS: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const CHUNKS: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
 const CLOSES: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
 const IMPATIENT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n";
-const INTERVAL: Duration = Duration::from_millis(250);
+pub(crate) const INTERVAL: Duration = Duration::from_millis(250);
 
 fn reusing(path: &str, fresh_connection_every: u16) -> Recipe {
     let request = Request::get(path);
@@ -44,24 +44,24 @@ fn scenario(targets: usize, behaviour: &Behaviour) -> Scenario {
     scenario
 }
 
-fn at(ms: u64) -> Instant {
+pub(crate) fn at(ms: u64) -> Instant {
     Instant::from_millis(ms)
 }
 
 /// Whether so many connections were made for so many probes, of which the last may run still.
 #[track_caller]
-fn assert_fresh(stage: &mut Stage, fresh: usize) {
+pub(crate) fn assert_fresh(stage: &mut Stage, fresh: usize) {
     let made = stage.starts().len();
     assert!((fresh..=fresh + 20).contains(&made), "{made} connections, {fresh} were reported");
 }
 
 /// How many of these probes had a connection of their own.
-fn fresh(reports: &[Report]) -> usize {
+pub(crate) fn fresh(reports: &[Report]) -> usize {
     reports.iter().filter(|report| report.phases.connect_us.is_some()).count()
 }
 
 /// Stops the worker: nothing is left behind.
-fn stop(mut stage: Stage) {
+pub(crate) fn stop(mut stage: Stage) {
     stage.send(Command::Stop);
     // Nobody wants its last reports.
     drop(stage.batches);
@@ -103,15 +103,107 @@ fn who_does_not_keep_it_is_connected_anew_each_time() {
     stop(stage);
 }
 
-/// It closes while nobody asks, so every kept connection is over when its probe begins.
+/// Some time after each answer, while nobody asks.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(100);
+
+/// A target that has forgotten a connection by the time of its second request, and says so by RST.
+struct Forgetful {
+    asked: bool,
+}
+
+impl Talker for Forgetful {
+    fn hear(&mut self, bytes: &[u8]) -> (Vec<Step>, End) {
+        match (bytes.ends_with(b"\r\n\r\n"), self.asked) {
+            (false, false) => (Vec::new(), End::Hold),
+            (true, false) => {
+                self.asked = true;
+                (vec![Step::Send(KEEPS.into())], End::Hold)
+            }
+            (_, true) => (Vec::new(), End::Reset),
+        }
+    }
+}
+
+/// Every kept connection is over when its probe begins, by FIN or by RST, or as soon as it is used.
 #[test]
 fn a_target_that_closed_between_two_probes_has_not_failed() {
-    let patience = Some(Duration::from_millis(100));
-    let closing = Behaviour::lasting(KEEPS, patience);
-    let mut stage = Stage::new(&scenario(20, &closing), Keep::Newest, None);
-    let reports = stage.until(at(10_000));
-    assert!((780..=800).contains(&reports.len()), "{}", reports.len());
-    for report in &reports {
+    let resets = vec![Step::Send(KEEPS.into()), Step::Pause(PATIENCE)];
+    for closing in [
+        Behaviour::lasting(KEEPS, Some(PATIENCE)),
+        Behaviour::talk(Starts::OnRequest, resets, End::Reset),
+        Behaviour::Converse(Converse::new(|| Box::new(Forgetful { asked: false }))),
+    ] {
+        let mut stage = Stage::new(&scenario(20, &closing), Keep::Newest, None);
+        let reports = stage.until(at(10_000));
+        assert!((780..=800).contains(&reports.len()), "{}", reports.len());
+        assert_each_fresh(stage, &reports);
+    }
+}
+
+/// The same with TLS, where a farewell may come before the end.
+#[test]
+fn a_target_with_tls_that_closed_between_two_probes_has_not_failed() {
+    let server = Server { answer: KEEPS, patience: PATIENCE, ..SERVER };
+    for (notifies, end) in [(true, End::Close), (false, End::Close), (false, End::Reset)] {
+        let scenario = secured(&Server { notifies, end, ..server });
+        let mut stage = Stage::new(&scenario, Keep::Newest, None);
+        let reports = stage.until(at(5_000));
+        assert!((76..=80).contains(&reports.len()), "{}", reports.len());
+        assert_each_fresh(stage, &reports);
+    }
+}
+
+/// A target behind a proxy: it answers who begins a connection with a PROXY header, and then asks
+/// for no more of them.
+struct Proxied {
+    heard: Vec<u8>,
+    introduced: bool,
+    end: End,
+}
+
+impl Talker for Proxied {
+    fn hear(&mut self, bytes: &[u8]) -> (Vec<Step>, End) {
+        self.heard.extend_from_slice(bytes);
+        if !self.heard.ends_with(b"\r\n\r\n") {
+            return (Vec::new(), End::Hold);
+        }
+        let heard = std::mem::take(&mut self.heard);
+        let header = ProxyProtocol::V1.header();
+        let request = match std::mem::replace(&mut self.introduced, true) {
+            true => Some(&heard[..]),
+            false => heard.strip_prefix(header),
+        };
+        if !request.is_some_and(|request| request.starts_with(b"GET ")) {
+            return (Vec::new(), End::Reset);
+        }
+        (vec![Step::Send(KEEPS.into()), Step::Pause(PATIENCE)], self.end)
+    }
+}
+
+#[test]
+fn each_connection_is_introduced_and_no_probe_is_twice() {
+    for (end, most) in [(End::Hold, 16), (End::Close, 160)] {
+        let proxied = move || {
+            let proxied = Proxied { heard: Vec::new(), introduced: false, end };
+            Box::new(proxied) as Box<dyn Talker>
+        };
+        let mut scenario = scenario(4, &Behaviour::Converse(Converse::new(proxied)));
+        scenario.recipes[0].proxy_protocol = Some(ProxyProtocol::V1);
+        let mut stage = Stage::new(&scenario, Keep::Newest, None);
+        let reports = stage.until(at(10_000));
+        assert!((156..=160).contains(&reports.len()), "{}", reports.len());
+        for report in &reports {
+            assert_eq!(report.outcome.code, Code::L7Ok, "{report:?}");
+        }
+        assert_eq!(fresh(&reports), most.min(reports.len()));
+        stop(stage);
+    }
+}
+
+/// All passed, and each made a connection of its own in the end.
+#[track_caller]
+pub(crate) fn assert_each_fresh(mut stage: Stage, reports: &[Report]) {
+    for report in reports {
         assert_eq!(report.outcome.code, Code::L7Ok, "{report:?}");
         assert!(report.phases.connect_us.is_some(), "{report:?}");
     }
@@ -196,14 +288,19 @@ fn who_asks_to_keep_none_any_more_lets_go_of_those_kept() {
     stop(stage);
 }
 
-#[test]
-fn a_connection_with_tls_is_kept_too() {
-    let server = Server { answer: KEEPS, notifies: false, end: End::Hold, ..SERVER };
+/// Four of these, asked over TLS.
+fn secured(server: &Server) -> Scenario {
     let mut scenario = scenario(4, &server.behaviour());
     let inner = http::Check::reusing(&Request::get("/"), Matcher::default());
     let check = tls::Check { client: client(false), inner: tls::Inner::Http(inner) };
     scenario.recipes[0].check = Check::Tls(Arc::new(check));
-    let mut stage = Stage::new(&scenario, Keep::Newest, None);
+    scenario
+}
+
+#[test]
+fn a_connection_with_tls_is_kept_too() {
+    let server = Server { answer: KEEPS, notifies: false, end: End::Hold, ..SERVER };
+    let mut stage = Stage::new(&secured(&server), Keep::Newest, None);
     let reports = stage.until(at(10_000));
     assert!((156..=160).contains(&reports.len()), "{}", reports.len());
     for report in &reports {

@@ -7,6 +7,7 @@ use ringcheck::check::Check;
 use ringcheck::health::Health;
 use ringcheck::io::sim::{Network, Peer, Sim, Start};
 use ringcheck::outcome::Code;
+use ringcheck::recipe::{ProxyProtocol, Recipe};
 use ringcheck::registry::{Addition, GroupKey};
 use ringcheck::report::{Batch, Report, TargetId};
 use ringcheck::rng::{hash_target, mix};
@@ -168,10 +169,14 @@ pub(crate) fn world(scenario: &Scenario) -> Sim {
         .with_faults(scenario.faults.clone())
         .with_turn_cost(Duration::from_micros(5));
     sim.ledger_mut().keep_log();
-    let check = |target: &Target| (target.address, scenario.recipes[target.group].check.clone());
-    let checks: HashMap<SocketAddr, Check> = scenario.targets.iter().map(check).collect();
+    let recipe = |target: &Target| (target.address, scenario.recipes[target.group].clone());
+    let recipes: HashMap<SocketAddr, Recipe> = scenario.targets.iter().map(recipe).collect();
     sim.on_request(move |address, request| {
-        match &checks[&address] {
+        let recipe = &recipes[&address];
+        // Whether it belongs there is looked at by who takes the connection.
+        let header = recipe.proxy_protocol.map_or(&b""[..], ProxyProtocol::header);
+        let request = request.strip_prefix(header).unwrap_or(request);
+        match &recipe.check {
             Check::Udp(check) => {
                 return assert_eq!(request, &*check.send, "not the datagram for {address}");
             }

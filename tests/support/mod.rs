@@ -7,6 +7,7 @@ pub(crate) mod conntrack;
 pub(crate) mod daemon;
 pub(crate) mod datagrams;
 pub(crate) mod firewall;
+pub(crate) mod health;
 pub(crate) mod netns;
 pub(crate) mod scripts;
 pub(crate) mod sign;

@@ -5,7 +5,8 @@
 //! they want to wait: what must be in time is done within a quarter of it, what must not is never
 //! done.
 
-use super::tls::{FAILURE, OLDER, SERVER, Server, TOO_NEW, Who, canned, client};
+use super::health::{Health, MUTE, NOT_SERVING, Reply, SERVING};
+use super::tls::{FAILURE, OLDER, SERVER, Server, TOO_NEW, Who, canned, client, grpc_client};
 use nix::errno::Errno;
 use ringcheck::check::http::{self, Matcher};
 use ringcheck::check::{Check, grpc, tls, udp};
@@ -37,6 +38,8 @@ pub(crate) enum Asked {
     Https,
     /// Whether the server as a whole is serving.
     Grpc,
+    /// The same over TLS.
+    Grpcs,
 }
 
 impl Asked {
@@ -51,7 +54,7 @@ impl Asked {
     /// A handshake with whom we know.
     pub(crate) const VERIFIED: Self = Self::Tls { verify: true };
     /// All that is asked.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Tcp,
         Self::Http,
         Self::OPEN,
@@ -61,6 +64,7 @@ impl Asked {
         Self::VERIFIED,
         Self::Https,
         Self::Grpc,
+        Self::Grpcs,
     ];
 
     /// The check.
@@ -72,7 +76,11 @@ impl Asked {
                 send: send.as_bytes().into(),
                 expect: expect.map(|expect| expect.as_bytes().into()),
             }),
-            Self::Grpc => Check::Grpc(grpc::Check::new("", None, Duration::from_secs(1)).unwrap()),
+            Self::Grpc => Check::Grpc(health()),
+            Self::Grpcs => {
+                let inner = tls::Inner::Grpc(health().over_tls());
+                Check::Tls(Arc::new(tls::Check { client: grpc_client(), inner }))
+            }
             Self::Tls { verify } => {
                 let inner = tls::Inner::Handshake;
                 Check::Tls(Arc::new(tls::Check { client: client(verify), inner }))
@@ -86,13 +94,17 @@ impl Asked {
 
     /// Whether it goes over TLS.
     pub(crate) const fn is_secure(self) -> bool {
-        matches!(self, Self::Tls { .. } | Self::Https)
+        matches!(self, Self::Tls { .. } | Self::Https | Self::Grpcs)
     }
 
     /// Whether it goes over UDP.
     pub(crate) const fn is_udp(self) -> bool {
         matches!(self, Self::Udp { .. })
     }
+}
+
+fn health() -> grpc::Check {
+    grpc::Check::new("", None, Duration::from_secs(1)).unwrap()
 }
 
 /// One row: what is asked, what the target does, what must come of it.
@@ -143,7 +155,11 @@ const fn https(
 }
 
 const fn grpc(name: &'static str, behaviour: fn(Duration) -> Behaviour, code: Code) -> Script {
-    Script { name, asked: Asked::Grpc, behaviour, code, status: 0 }
+    plain(name, Asked::Grpc, behaviour, code)
+}
+
+const fn grpcs(name: &'static str, behaviour: fn(Duration) -> Behaviour, code: Code) -> Script {
+    plain(name, Asked::Grpcs, behaviour, code)
 }
 
 /// An answer as short as can be.
@@ -294,31 +310,58 @@ pub(crate) const SCRIPTS: &[Script] = &[
     https("https: silent", |_| Behaviour::Silent, Code::L4Tout, 0),
     https("https: forbidden here", |_| Behaviour::Unreachable(Errno::EACCES), Code::SockErr, 0),
 
-    grpc("grpc: serving", |_| health(b"\x01", End::Hold), Code::L7Ok),
-    grpc("grpc: serving, closes", |_| health(b"\x01", End::Close), Code::L7Ok),
-    grpc("grpc: not serving", |_| health(b"\x02", End::Hold), Code::L7Sts),
+    grpc("grpc: serving", |_| SERVING.behaviour(), Code::L7Ok),
+    grpc("grpc: serving, closes", |_| closing(SERVING).behaviour(), Code::L7Ok),
+    grpc("grpc: serving, leaves", |_| Health { leaves: true, ..SERVING }.behaviour(), Code::L7Ok),
+    grpc("grpc: not serving", |_| NOT_SERVING.behaviour(), Code::L7Sts),
     grpc("grpc: never answers", |_| canned(b"", End::Hold), Code::L7Tout),
-    grpc("grpc: settings, then silence", |_| canned(SETTINGS, End::Hold), Code::L7Tout),
+    grpc("grpc: settings, then silence", |_| MUTE.behaviour(), Code::L7Tout),
     grpc("grpc: closes when asked", |_| canned(b"", End::Close), Code::L7Cut),
-    grpc("grpc: settings, then RST", |_| canned(SETTINGS, End::Reset), Code::L7Cut),
+    grpc("grpc: settings, then RST", |_| Health { end: End::Reset, ..MUTE }.behaviour(), Code::L7Cut),
+    grpc("grpc: goes away", |_| replies(Reply::GoAway).behaviour(), Code::L7Cut),
     grpc("grpc: speaks HTTP/1", |_| canned(NOT_FOUND, End::Close), Code::L7Rsp),
     grpc("grpc: refuses", |_| Behaviour::Refuse, Code::L4Con),
     grpc("grpc: silent", |_| Behaviour::Silent, Code::L4Tout),
     grpc("grpc: forbidden here", |_| Behaviour::Unreachable(Errno::EACCES), Code::SockErr),
+
+    grpcs("grpcs: serving", |_| over_tls(SERVING).behaviour(), Code::L7Ok),
+    grpcs("grpcs: serving by 1.2", |_| Server { version: OLDER.version, ..over_tls(SERVING) }.behaviour(), Code::L7Ok),
+    grpcs("grpcs: serving, closes", |_| notifying(closing(SERVING)).behaviour(), Code::L7Ok),
+    grpcs("grpcs: self-signed", |_| Server { who: Who::SelfSigned, ..over_tls(SERVING) }.behaviour(), Code::L7Ok),
+    grpcs("grpcs: byte by byte", |timeout| over_tls(SERVING).dripped(timeout).behaviour(), Code::L7Ok),
+    grpcs("grpcs: not serving", |_| over_tls(NOT_SERVING).behaviour(), Code::L7Sts),
+    grpcs("grpcs: never answers", |_| over_tls(MUTE).behaviour(), Code::L7Tout),
+    grpcs("grpcs: closes when asked", |_| notifying(closing(MUTE)).behaviour(), Code::L7Cut),
+    grpcs("grpcs: ends when asked", |_| over_tls(closing(MUTE)).behaviour(), Code::L7Cut),
+    grpcs("grpcs: resets when asked", |_| over_tls(Health { end: End::Reset, ..MUTE }).behaviour(), Code::L7Cut),
+    grpcs("grpcs: goes away", |_| over_tls(replies(Reply::GoAway)).behaviour(), Code::L7Cut),
+    grpcs("grpcs: speaks HTTP/1", |_| over_tls(replies(Reply::Bytes(NOT_FOUND))).behaviour(), Code::L7Rsp),
+    grpcs("grpcs: chooses no HTTP/2", |_| Server { alpn: &[], ..over_tls(SERVING) }.behaviour(), Code::L7Rsp),
+    grpcs("grpcs: knows no HTTP/2", |_| Server { alpn: &["http/1.1"], ..SERVER }.behaviour(), Code::L6Rsp),
+    grpcs("grpcs: no TLS", |_| canned(b"\0\0\0\x04\0\0\0\0\0", End::Hold), Code::L6Rsp),
+    grpcs("grpcs: closes in the handshake", |_| over_tls(SERVING).cut(End::Close), Code::L6Rsp),
+    grpcs("grpcs: resets in the handshake", |_| over_tls(SERVING).cut(End::Reset), Code::L6Rsp),
+    grpcs("grpcs: stops in the handshake", |_| over_tls(SERVING).cut(End::Hold), Code::L6Tout),
+    grpcs("grpcs: refuses", |_| Behaviour::Refuse, Code::L4Con),
+    grpcs("grpcs: silent", |_| Behaviour::Silent, Code::L4Tout),
+    grpcs("grpcs: forbidden here", |_| Behaviour::Unreachable(Errno::EACCES), Code::SockErr),
 ];
 
-/// What begins an HTTP/2 connection, and accepts its beginning: SETTINGS twice.
-const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0\0\0\0\x04\x01\0\0\0\0";
+/// The same over TLS; it ends without `close_notify`.
+pub(crate) const fn over_tls(health: Health) -> Server {
+    Server { alpn: &["h2"], notifies: false, health: Some(health), ..SERVER }
+}
 
-/// Says how healthy it is, in frames of HTTP/2 on the first stream.
-fn health(status: &[u8; 1], end: End) -> Behaviour {
-    // `:status: 200` and `content-type`, as RFC 7541 has them in its table.
-    let head = b"\0\0\x13\x01\x04\0\0\0\x01\x88\x5f\x10application/grpc";
-    // Not compressed, two bytes, of which the first names the field.
-    let message = b"\0\0\x07\0\0\0\0\0\x01\0\0\0\0\x02\x08";
-    let trailers = b"\0\0\x0f\x01\x05\0\0\0\x01\0\x0bgrpc-status\x010";
-    let all = [SETTINGS, head, message, status, trailers].concat();
-    canned(&all, end)
+const fn notifying(health: Health) -> Server {
+    Server { notifies: true, ..over_tls(health) }
+}
+
+const fn closing(health: Health) -> Health {
+    Health { end: End::Close, ..health }
+}
+
+const fn replies(reply: Reply) -> Health {
+    Health { replies: [reply; 2], ..SERVING }
 }
 
 fn by(who: Who) -> Behaviour {

@@ -4,6 +4,7 @@
 //! All keys are Ed25519, whose signatures have one length, so that a simulated run repeats itself
 //! although the library takes its random numbers from elsewhere.
 
+use super::health::Health;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, PKCS_ED25519,
     date_time_ymd,
@@ -52,7 +53,7 @@ pub(crate) enum Flight {
     Cut(End),
 }
 
-/// A target that speaks TLS, and HTTP over it.
+/// A target that speaks TLS, and HTTP or gRPC over it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Server {
     pub who: Who,
@@ -60,12 +61,18 @@ pub(crate) struct Server {
     /// Demands a certificate of the client.
     pub demands: bool,
     pub flight: Flight,
+    /// The protocols that it knows.
+    pub alpn: &'static [&'static str],
     /// What a request is answered with.
     pub answer: &'static [u8],
-    /// Whether `close_notify` follows that.
+    /// So much time later comes what follows that.
+    pub patience: Duration,
+    /// Whether `close_notify` does.
     pub notifies: bool,
-    /// What follows that.
+    /// And then this.
     pub end: End,
+    /// Where it answers calls: in place of `answer`, `patience` and `end`.
+    pub health: Option<Health>,
 }
 
 /// Answers as most do, by TLS 1.3.
@@ -74,9 +81,12 @@ pub(crate) const SERVER: Server = Server {
     version: &TLS13,
     demands: false,
     flight: Flight::Whole,
+    alpn: &[],
     answer: super::scripts::OK,
+    patience: Duration::ZERO,
     notifies: true,
     end: End::Close,
+    health: None,
 };
 /// The same by TLS 1.2.
 pub(crate) const OLDER: Server = Server { version: &TLS12, ..SERVER };
@@ -92,15 +102,22 @@ static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| {
 
 /// A client that verifies, or one that does not. Made once, as a group's is.
 pub(crate) fn client(verify: bool) -> Arc<Client> {
-    static CLIENTS: LazyLock<[Arc<Client>; 2]> = LazyLock::new(|| {
-        [false, true].map(|verify| {
-            let settings =
-                Settings { verify, server_name: Some(NAME.to_owned()), ..Settings::default() };
-            let roots = verify.then(|| Roots::Pem(AUTHORITY.pem().into_bytes()));
-            Client::new(&settings, None, &Pems { roots, own: None }).unwrap()
-        })
-    });
+    static CLIENTS: LazyLock<[Arc<Client>; 2]> =
+        LazyLock::new(|| [false, true].map(|verify| made(verify, &[])));
     Arc::clone(&CLIENTS[usize::from(verify)])
+}
+
+/// One that asks for HTTP/2.
+pub(crate) fn grpc_client() -> Arc<Client> {
+    static CLIENT: LazyLock<Arc<Client>> = LazyLock::new(|| made(false, &["h2"]));
+    Arc::clone(&CLIENT)
+}
+
+fn made(verify: bool, alpn: &[&str]) -> Arc<Client> {
+    let (server_name, alpn) = (Some(NAME.to_owned()), alpn.iter().map(|&name| name.into()));
+    let settings = Settings { verify, server_name, alpn: alpn.collect(), ..Settings::default() };
+    let roots = verify.then(|| Roots::Pem(AUTHORITY.pem().into_bytes()));
+    Client::new(&settings, None, &Pems { roots, own: None }).unwrap()
 }
 
 fn key() -> KeyPair {
@@ -148,7 +165,11 @@ impl Server {
         let config = self.config();
         Behaviour::Converse(Converse::new(move || {
             let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
-            Box::new(Talking { server: self, connection, request: Vec::new(), flights: 0 })
+            let inside = self.health.map_or_else(
+                || Box::new(Answering { server: self, request: Vec::new() }) as Box<dyn Talker>,
+                Health::talker,
+            );
+            Box::new(Talking { server: self, connection, inside, flights: 0 })
         }))
     }
 
@@ -179,6 +200,7 @@ impl Server {
         };
         let (chain, key) = identity(self.who);
         let mut config = config.with_single_cert(chain, key).unwrap();
+        config.alpn_protocols = self.alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
         config.ticketer = aws_lc_rs::Ticketer::new().unwrap();
         Arc::new(config)
     }
@@ -188,7 +210,8 @@ impl Server {
 struct Talking {
     server: Server,
     connection: ServerConnection,
-    request: Vec<u8>,
+    /// What is said over it.
+    inside: Box<dyn Talker>,
     /// How often something was sent.
     flights: usize,
 }
@@ -203,46 +226,81 @@ impl Talker for Talking {
                 end = End::Close;
             }
         }
+        let mut heard = Vec::new();
         // An error says that nothing more is there, or will be.
-        let _ = self.connection.reader().read_to_end(&mut self.request);
-        if self.request.ends_with(b"\r\n\r\n") {
-            assert!(self.request.starts_with(b"GET / HTTP/1.1\r\nHost: "), "{:?}", self.request);
-            self.request.clear();
-            self.connection.writer().write_all(self.server.answer).unwrap();
-            if self.server.notifies {
+        let _ = self.connection.reader().read_to_end(&mut heard);
+        let mut steps = Vec::new();
+        if !heard.is_empty() {
+            let (said, then) = self.inside.hear(&heard);
+            let is_last = then != End::Hold;
+            let is_said = !said.is_empty();
+            for step in said {
+                if let Step::Send(bytes) = &step {
+                    self.connection.writer().write_all(bytes).unwrap();
+                } else {
+                    steps.extend(self.flight());
+                    steps.push(step);
+                }
+            }
+            if self.server.notifies && (is_said || is_last) {
                 self.connection.send_close_notify();
             }
-            end = self.server.end;
+            end = then;
         }
-        let mut flight = Vec::new();
-        while self.connection.wants_write() {
-            self.connection.write_tls(&mut flight).unwrap();
+        steps.extend(self.flight());
+        match self.server.flight {
+            Flight::Cut(end) if self.flights == 1 => (steps, end),
+            Flight::Whole | Flight::Dripped(_) | Flight::Cut(_) => (steps, end),
         }
-        self.send(flight, end)
     }
 }
 
 impl Talking {
-    fn send(&mut self, mut flight: Vec<u8>, end: End) -> (Vec<Step>, End) {
+    /// What the connection has to send.
+    fn flight(&mut self) -> Vec<Step> {
+        let mut flight = Vec::new();
+        while self.connection.wants_write() {
+            self.connection.write_tls(&mut flight).unwrap();
+        }
         if flight.is_empty() {
-            return (Vec::new(), end);
+            return Vec::new();
         }
         self.flights += 1;
         match self.server.flight {
-            Flight::Cut(end) if self.flights == 1 => {
+            Flight::Cut(_) if self.flights == 1 => {
                 // A record is its type, its version, its length and so many bytes.
                 let length = u16::from_be_bytes([flight[3], flight[4]]);
                 flight.truncate(5 + usize::from(length));
-                (vec![Step::Send(flight.into())], end)
+                vec![Step::Send(flight.into())]
             }
             Flight::Dripped(gap) => {
                 let rest = flight.split_off(flight.len().min(DRIPPED));
                 let rest = (!rest.is_empty()).then(|| Step::Send(rest.into()));
                 let dripped = [Step::Drip(flight.into(), gap)];
-                (dripped.into_iter().chain(rest).collect(), end)
+                dripped.into_iter().chain(rest).collect()
             }
-            Flight::Whole | Flight::Cut(_) => (vec![Step::Send(flight.into())], end),
+            Flight::Whole | Flight::Cut(_) => vec![Step::Send(flight.into())],
         }
+    }
+}
+
+/// Answers requests.
+struct Answering {
+    server: Server,
+    request: Vec<u8>,
+}
+
+impl Talker for Answering {
+    fn hear(&mut self, bytes: &[u8]) -> (Vec<Step>, End) {
+        self.request.extend_from_slice(bytes);
+        if !self.request.ends_with(b"\r\n\r\n") {
+            return (Vec::new(), End::Hold);
+        }
+        assert!(self.request.starts_with(b"GET / HTTP/1.1\r\nHost: "), "{:?}", self.request);
+        self.request.clear();
+        let Server { answer, patience, end, .. } = self.server;
+        let pause = (!patience.is_zero()).then_some(Step::Pause(patience));
+        ([Step::Send(answer.into())].into_iter().chain(pause).collect(), end)
     }
 }
 

@@ -7,6 +7,7 @@ pub(crate) type Case =
 
 const HTTPS: &str = "HTTPS";
 const TLS: &str = "TLS";
+const HTTP: &str = "HTTP";
 const PLAIN: &str = "";
 const VERIFY: &str =
     "tls.verify = true\ntls.ca_file = \"ca.pem\"\ntls.server_name = \"web.test\"\n";
@@ -20,6 +21,10 @@ const H2: &str = "tls.alpn = [\"h2\"]\n";
 const HTTP11: &str = "tls.alpn = [\"http/1.1\"]\n";
 const FULL: &str = "tls.full_handshake_every = 1\n";
 const SECOND: &str = "tls.full_handshake_every = 2\n";
+const PROXY: &str = "proxy_protocol = \"v1\"\n";
+const PROXY2: &str = "proxy_protocol = \"v2\"\n";
+const KEPT: &str = "proxy_protocol = \"v1\"\nreuse = true\n";
+const KEPT2: &str = "proxy_protocol = \"v2\"\nreuse = true\nfresh_connection_every = 2\n";
 /// No ServerHello came that one could take.
 const NONE: &str = "";
 const V12: &str = "TLSv1.2";
@@ -105,6 +110,19 @@ pub(crate) const CASES: &[Case] = &[
     ("openssl no ticket sent",       HTTPS, PLAIN,    "L7OK",   "",                           V13),
     ("openssl 40 tickets",           HTTPS, PLAIN,    "L7OK",   "",                           V13),
     ("openssl stateless",            HTTPS, PLAIN,    "L7OK",   "",                           V13),
+    // introduced by a PROXY header, once per connection
+    ("nginx PROXY",                  HTTPS, PLAIN,    "L6RSP",  "",                           NONE),
+    ("nginx PROXY",                  TLS,   PROXY,    "L6OK",   "",                           V13),
+    ("nginx PROXY",                  HTTPS, PROXY2,   "L7OK",   "",                           V13),
+    ("nginx PROXY",                  HTTPS, KEPT,     "L7OK",   "",                           V13),
+    ("nginx PROXY",                  HTTPS, KEPT2,    "L7OK",   "",                           V13),
+    ("nginx PROXY, no TLS",          HTTP,  KEPT,     "L7OK",   "",                           NONE),
+    ("nginx PROXY, no TLS",          HTTP,  KEPT2,    "L7OK",   "",                           NONE),
+    ("haproxy PROXY",                HTTPS, PLAIN,    "L6RSP",  "",                           NONE),
+    ("haproxy PROXY",                TLS,   PROXY2,   "L6OK",   "",                           V13),
+    ("haproxy PROXY",                HTTPS, PROXY,    "L7OK",   "",                           V13),
+    ("haproxy PROXY",                HTTPS, KEPT,     "L7OK",   "",                           V13),
+    ("haproxy PROXY",                HTTPS, KEPT2,    "L7OK",   "",                           V13),
     // sizes
     ("nginx chain of 20",            HTTPS, PLAIN,    "L7OK",   "",                           V13),
     ("nginx chain of 20",            HTTPS, VERIFY,   "L6RSP",  "certificate",                V13),

@@ -39,6 +39,8 @@ pub(crate) const NGINX: &[Server] = &[
     ("nginx chain, 1.2",     "deep",    "ssl_protocols TLSv1.2;"),
     ("nginx tiny records",   "web",     "ssl_buffer_size 128;"),
     ("nginx no TLS",         "",        ""),
+    ("nginx PROXY",          "web",     ""),
+    ("nginx PROXY, no TLS",  "",        ""),
 ];
 
 /// Words behind `bind`.
@@ -54,6 +56,7 @@ pub(crate) const HAPROXY: &[Server] = &[
     ("haproxy h2",            "web",    "alpn h2"),
     ("haproxy h2, http/1.1",  "web",    "alpn h2,http/1.1"),
     ("haproxy 20 in a chain", "deep",   ""),
+    ("haproxy PROXY",         "web",    "accept-proxy"),
 ];
 
 /// Arguments.
@@ -213,16 +216,17 @@ http {{
   scgi_temp_path {place}/scgi;
 "#
     );
-    for ((_, certificate, directives), at) in places {
+    for ((name, certificate, directives), at) in places {
         let ssl = if certificate.is_empty() {
             String::new()
         } else {
             let file = |kind| format!("{place}/{certificate}.{kind}");
             format!("ssl_certificate {}; ssl_certificate_key {};", file("pem"), file("key"))
         };
-        let listen = if certificate.is_empty() { "" } else { " ssl http2" };
+        let tls = if certificate.is_empty() { "" } else { " ssl http2" };
+        let proxy = if name.contains("PROXY") { " proxy_protocol" } else { "" };
         text += &format!(
-            "  server {{ listen {at}{listen}; {ssl} {directives}\n    \
+            "  server {{ listen {at}{tls}{proxy}; {ssl} {directives}\n    \
              location / {{ return 200 \"well\\n\"; }} }}\n"
         );
     }

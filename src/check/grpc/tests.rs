@@ -170,6 +170,14 @@ fn run_steps(
     None
 }
 
+/// SERVING, and behind it so many bytes in a field that nobody knows.
+fn padded(bytes: usize) -> Bytes {
+    let length = [bytes % 128 + 128, bytes / 128].map(|part| u8::try_from(part).unwrap());
+    let message = [&[8, 1, 0x7A][..], &length, &vec![0; bytes]].concat();
+    let prefix = u32::try_from(message.len()).unwrap().to_be_bytes();
+    [&[0][..], &prefix, &message].concat().into()
+}
+
 fn cause(code: Code, cause: Cause) -> Option<Outcome> {
     Some(Outcome::cause(code, cause))
 }
@@ -195,6 +203,8 @@ fn each_answer_has_its_outcome_however_it_is_cut() {
         (Reply::Trailers(serving(), None),             cause(Code::L7Rsp, Cause::NotGrpc)),
         (Reply::Trailers(Bytes::from_static(b"x"), Some("0")), cause(Code::L7Rsp, Cause::NotGrpc)),
         (Reply::Trailers(vec![0; 100_000].into(), Some("0")), cause(Code::L7Rsp, Cause::NotGrpc)),
+        (Reply::Trailers(padded(4_000), Some("0")),    Some(Outcome::plain(Code::L7Ok))),
+        (Reply::Trailers(padded(4_096), Some("0")),    cause(Code::L7Rsp, Cause::NotGrpc)),
         (Reply::Http(404, "text/html"),                Some(not_found)),
         (Reply::Http(200, "text/html"),                cause(Code::L7Rsp, Cause::NotGrpc)),
         (Reply::Reset,                                 cause(Code::L7Cut, Cause::StreamReset)),
@@ -260,6 +270,13 @@ fn a_connection_takes_one_call_after_the_other() {
         assert_eq!(outcome, Some(Outcome::plain(Code::L7Ok)), "run {run}");
         assert!(probe.leaves_connection());
         assert_eq!(server.asked.len(), run);
+        probe.restart_kept();
+    }
+    // What a target may send is counted for each call by itself.
+    server.reply = Reply::Trailers(padded(4_000), Some("0"));
+    for run in 1..=100 {
+        let outcome = run_probe(&mut probe, &mut server, &check(), 1_000);
+        assert_eq!(outcome, Some(Outcome::plain(Code::L7Ok)), "run {run}");
         probe.restart_kept();
     }
     server.reply = Reply::Says(ServingStatus::NotServing);

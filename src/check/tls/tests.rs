@@ -1,13 +1,14 @@
 //! Scripts of TLS probes against the library's own server, in memory: bytes are carried to and fro
 //! in pieces of any size, and nothing waits for anything.
 
+mod alerts;
+mod bounds;
 mod certificates;
 mod files;
 mod kept;
 
 use super::super::{Action, Event, http};
 use super::{Check, Client, Inner, Pems, Probe, Roots, Session, Settings, Told};
-use crate::limits::{TLS_BYTES_MAX, TLS_HANDSHAKE_BYTES_MAX};
 use crate::outcome::{Cause, Code, Outcome};
 use nix::errno::Errno;
 use rcgen::{CertificateParams, CertifiedIssuer, KeyPair, date_time_ymd};
@@ -390,61 +391,6 @@ fn before_the_connection_the_codes_are_those_of_a_connection() {
         script.feed(event);
         assert_eq!(script.outcome, Some(expected));
         assert!(script.end().1.terms.is_none());
-    }
-}
-
-#[test]
-fn endless_rubbish_is_cut_off() {
-    // Warnings, records that bring nothing, and a message that never ends.
-    let warning = [0x15, 3, 3, 0, 2, 1, 90];
-    let found = answered(&warning.repeat(100_000), 2_048, Event::Expired);
-    assert_eq!(found.code, Code::L6Rsp, "{found:?}");
-    let mut message = vec![0x16, 3, 3, 0x40, 0, 2, 0, 0xff, 0xff];
-    message.extend([0; 16_380]);
-    let mut piece = vec![0x16, 3, 3, 0x40, 0];
-    piece.extend([0; 16_384]);
-    message.extend(piece.repeat(40));
-    assert_eq!(answered(&message, 2_048, Event::Expired).code, Code::L6Rsp);
-    assert!(message.len() > TLS_HANDSHAKE_BYTES_MAX);
-}
-
-#[test]
-fn an_endless_answer_is_cut_off() {
-    let peer = Peer { tickets: false, answer: Vec::new(), ..Peer::default() };
-    let check = tls(&Settings::default(), None, https());
-    let mut server = ServerConnection::new(peer.config()).unwrap();
-    let mut script = Script::new(&check, 2_048);
-    script.connect();
-    script.run(&mut server, b"");
-    assert!(script.outcome.is_none() && script.probe.is_secured());
-    let mut sent = 0;
-    // Keys are changed again and again: records that bring nothing to the check inside.
-    while script.outcome.is_none() {
-        server.refresh_traffic_keys().unwrap();
-        let mut out = Vec::new();
-        while server.wants_write() {
-            server.write_tls(&mut out).unwrap();
-        }
-        sent += out.len();
-        assert!(sent <= TLS_BYTES_MAX + 2_048 && !out.is_empty());
-        script.receive(&out);
-        script.sent.clear();
-        script.sent();
-    }
-    assert_eq!(script.outcome.unwrap().code, Code::L7Rsp);
-    assert!(!script.probe.is_answered());
-}
-
-#[test]
-fn a_chain_may_be_large_but_not_huge() {
-    let check = tls(&Settings::default(), None, Inner::Handshake);
-    for (certificates, passes) in [(40, true), (400, false)] {
-        let mut identity = identity("web.internal", |_| {});
-        let filler = identity.0[0].clone();
-        identity.0.extend(std::iter::repeat_n(filler, certificates));
-        let peer = Peer { identity, versions: vec![&TLS12], ..Peer::default() };
-        let found = outcome_of(&check, &peer, 2_048);
-        assert_eq!(found.code == Code::L6Ok, passes, "{certificates}: {found:?}");
     }
 }
 
