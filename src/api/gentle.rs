@@ -17,8 +17,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Sleep, sleep};
 
-/// A worker that is behind by more needs the core. What it gathers on purpose is not that late.
-const BEHIND: Duration = Duration::from_millis(10);
+/// A worker that is behind by more needs the core. What it gathers on purpose, and what a busy host
+/// costs anyhow, is not that late.
+const BEHIND: Duration = Duration::from_millis(25);
 /// How long a piece waits until it looks again.
 const PAUSE: Duration = Duration::from_millis(1);
 /// How long a piece waits at most.
