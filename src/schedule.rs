@@ -33,7 +33,7 @@ pub struct Schedule {
     wheel: Wheel,
 }
 
-/// Why a target is set aside: those of one sort wait behind each other, and for no other.
+/// Why a target is set aside: those of one sort wait behind each other, and behind no other sort.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Aside {
     /// Its probe failed last, and too many such run.

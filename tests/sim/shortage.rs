@@ -13,7 +13,9 @@ use ringcheck::report::Report;
 use ringcheck::rng::hash_target;
 use ringcheck::schedule::millis;
 use ringcheck::time::Instant;
+use ringcheck::upcoming::Upcoming;
 use ringcheck::worker::{Command, Keep};
+use std::sync::Arc;
 use std::time::Duration;
 
 const fn at(seconds: u64) -> Instant {
@@ -234,9 +236,14 @@ fn an_overload_stretches_every_interval_alike() {
     // 5,000 a second can be done, of 50,000.
     let sim = world(&scenario).with_start_cost(Duration::from_micros(200));
     let mut stage = Stage::on(sim, &scenario, Keep::Newest, None);
+    let upcoming = Arc::new(Upcoming::new(1));
+    stage.worker = stage.worker.with_upcoming(Arc::clone(&upcoming), 0);
     stage.until(at(10));
     stage.starts();
     let reports = stage.until(at(40));
+    let behind = upcoming.behind(stage.worker.io().clock());
+    // The first in line is a stretched interval late, and who can wait is told so.
+    assert!(behind > Duration::from_millis(100), "{behind:?}");
     let starts = stage.starts();
     assert!(starts.len() < 160_000, "{} starts: no overload", starts.len());
     let (least, most) = counts(&starts, 0..5_000);
